@@ -7,7 +7,7 @@ use fastai_dsl::prepared::alike;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::Vocabulary;
-use crate::findings::{names, number};
+use crate::findings::{names, number, shorten};
 
 /// Names that programs write where a value is missing, in any case.
 const MISSING: [&str; 10] = ["nan", "null", "na", "n/a", "#n/a", "<na>", "nat", "none", "undefined", "unlabeled"];
@@ -26,15 +26,12 @@ fn similar(all: &[&str]) -> Option<String> {
     let forms: Vec<String> = all.iter().map(|name| name.nfkc().collect()).collect();
     let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
     let written = |form: &str| all[forms.iter().position(|known| std::ptr::eq(*known, form)).unwrap_or(0)];
-    let pairs = alike(&forms);
-    let first: Vec<String> =
-        pairs.iter().take(5).map(|(a, b)| format!("{:?} and {:?}", written(a), written(b))).collect();
+    let pairs: Vec<String> =
+        alike(&forms).iter().map(|(a, b)| format!("{:?} and {:?}", written(a), written(b))).collect();
     let (differ, is) =
         if pairs.len() == 1 { ("pair of classes differs", "it") } else { ("pairs of classes differ", "each") };
-    let more = if pairs.len() > 5 { format!("; and {} more", pairs.len() - 5) } else { String::new() };
-    (!pairs.is_empty()).then(|| {
-        format!("{} {differ} only in how they are written; is {is} one class? {}{more}", pairs.len(), first.join("; "))
-    })
+    let (count, shown) = (pairs.len(), shorten(&pairs, 5));
+    (count > 0).then(|| format!("{count} {differ} only in how they are written; is {is} one class? {shown}"))
 }
 
 /// Classes that look like the absence of a label.

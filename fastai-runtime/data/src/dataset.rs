@@ -29,6 +29,25 @@ pub enum Target {
     Unlabelled,
 }
 
+impl Target {
+    /// Returns the class or the tags; none of a number, and without a label.
+    pub fn classes(&self) -> &[u32] {
+        match self {
+            Target::Class(class) => std::slice::from_ref(class),
+            Target::Tags(tags) => tags,
+            Target::Value(_) | Target::Unlabelled => &[],
+        }
+    }
+
+    /// Returns the number, if the label is one.
+    pub fn value(&self) -> Option<f32> {
+        match *self {
+            Target::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
 /// An opened data set. Its files exist; [`Preflight`](super::Preflight) decodes them.
 #[derive(Clone, Debug)]
 pub struct Dataset {
@@ -63,14 +82,13 @@ impl Dataset {
 
     /// Returns the number of training images of each class or tag, by index.
     pub fn class_counts(&self) -> Vec<u64> {
+        self.counts_of(&self.train)
+    }
+
+    /// Returns the number of images among `items` of each class or tag, by index.
+    pub fn counts_of(&self, items: &[Item]) -> Vec<u64> {
         let mut counts = vec![0; self.classes.len()];
-        for item in &self.train {
-            match &item.target {
-                Target::Class(class) => counts[*class as usize] += 1,
-                Target::Tags(tags) => tags.iter().for_each(|tag| counts[*tag as usize] += 1),
-                Target::Value(_) | Target::Unlabelled => {}
-            }
-        }
+        items.iter().flat_map(|item| item.target.classes()).for_each(|class| counts[*class as usize] += 1);
         counts
     }
 

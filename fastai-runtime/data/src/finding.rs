@@ -1,7 +1,7 @@
 //! A finding: what is wrong with a data set, and what it is about.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::DataKey;
 
@@ -18,6 +18,12 @@ impl Finding {
     /// A finding of this kind.
     pub fn new(kind: FindingKind, text: impl Into<String>) -> Self {
         Finding { kind, text: text.into() }
+    }
+
+    /// An image file cannot be used, for this reason.
+    pub fn broken_image(path: &Path, reason: &str) -> Self {
+        let text = format!("{}: {reason}", path.display());
+        Finding::new(FindingKind::BrokenImage { path: path.to_path_buf() }, text)
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::finding::{Finding, FindingKind, RowFault};
+use crate::names::first_names;
 use crate::{DataKey, FileError};
 
 /// The errors of a data set: all findings at once, one per line, followed by the notes.
@@ -219,11 +220,7 @@ pub(crate) fn more_lines(like: &str, lines: &[u32], count: usize) -> String {
 
 /// Formats the first `shown` names of a list: `"a", "b", "c" and 4 more`.
 pub(crate) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
-    let mut text = list.iter().take(shown).map(|s| format!("{:?}", s.as_ref())).collect::<Vec<_>>().join(", ");
-    if list.len() > shown {
-        text += &format!(" and {} more", list.len() - shown);
-    }
-    text
+    first_names(list.iter().map(|name| format!("{:?}", name.as_ref())), shown)
 }
 
 /// Formats a count with its noun: `1 row`, `2 rows`.

@@ -33,7 +33,7 @@ mod vocabulary;
 pub use atomic::FileError;
 pub use data_key::DataKey;
 pub use dataset::{Dataset, Item, Target};
-pub use decode::{decode, decode_as, decode_reduced, image_size};
+pub use decode::{decode, decode_as, image_size};
 pub use finding::{DataPart, Finding, FindingKind, RowFault};
 pub use findings::{DataError, OpenError, OpenReached};
 pub use histogram::Histogram;
@@ -42,7 +42,7 @@ pub use loading::{
     BrokenImage, Budget, Copies, CopyCounts, DecodedCache, ImageExamples, ImageSet, LoadFn, LoadJob, LoadedBatch,
     Loader, Preparation, Reading, StoredValue, Traversal, Visit, batch_ranges, merged_batches, order,
 };
-pub use preflight::{Health, Preflight, Sizes, Truncated};
+pub use preflight::{Health, Preflight, Sizes, Together, Truncated};
 pub use sources::{ImageFiles, Label, begins_as_image, first_rows, image_files, test_id};
 pub use splits::{cv_indices, grouped_indices, stratified_indices};
 pub use summary::summarise;
@@ -52,5 +52,5 @@ pub use vocabulary::Vocabulary;
 /// The decoders without the guard that turns a panic into an error, for the fuzz targets.
 #[doc(hidden)]
 pub mod unguarded {
-    pub use crate::decode::{decode_bytes as decode, decode_bytes_reduced as decode_reduced};
+    pub use crate::decode::{decode_bytes as decode, decode_bytes_as as decode_as};
 }

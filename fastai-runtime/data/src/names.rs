@@ -41,6 +41,13 @@ pub fn visible_styled(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Joins the first `most` names, and says how many more there are: `cat, dog and 4 more`.
+pub fn first_names<S: AsRef<str>>(names: impl ExactSizeIterator<Item = S>, most: usize) -> String {
+    let more = names.len().saturating_sub(most);
+    let first: Vec<String> = names.take(most).map(|name| name.as_ref().to_string()).collect();
+    first.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
+}
+
 /// Control characters, and those that change the direction of text or are invisible between letters.
 fn is_obeyed(c: char) -> bool {
     c.is_control()

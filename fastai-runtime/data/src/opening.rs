@@ -71,6 +71,13 @@ impl Dataset {
     }
 }
 
+/// The rows of a source, below `root`, from which a data set was opened before; `None` if they are no longer without a finding.
+pub(crate) fn rows(data: &Data, task: TaskKind, root: &Path) -> Option<Vec<SourceRow>> {
+    let mut findings = Findings::default();
+    let (rows, _) = read_source(data, task, root, &mut findings, &mut Vec::new());
+    (findings.is_empty() && findings.all_read()).then_some(rows)
+}
+
 /// The root as an absolute path.
 fn find_root(root: &str) -> Result<PathBuf, DataError> {
     let finding = |path: &Path, text: String| {

@@ -10,7 +10,7 @@ use crate::findings::Findings;
 use crate::{Item, Target, Vocabulary};
 
 /// A row with label names instead of indices.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct SourceRow {
     pub(crate) id: String,
     pub(crate) path: PathBuf,

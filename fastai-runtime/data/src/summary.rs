@@ -9,7 +9,7 @@ use image::ImageReader;
 use rayon::prelude::*;
 
 use super::DataError;
-use super::dataset::{Dataset, Item, Target};
+use super::dataset::{Dataset, Item};
 use super::sources::csv::{self, parse_flag};
 
 /// The number of image sizes that a summary lists: web photos all have different sizes, and people read summaries.
@@ -32,21 +32,14 @@ pub fn summarise(recipe: &Recipe) -> Result<(DataSummary, Vec<String>), DataErro
         test: dataset.test.len() as u64,
         ..DataSummary::default()
     };
-    let mut classes = vec![(0, 0); dataset.classes.len()];
-    for item in &dataset.train {
-        numbers(&item.target).iter().for_each(|class| classes[*class as usize].0 += 1);
-        summary.tags = summary.tags.max(numbers(&item.target).len() as u64);
-    }
-    for item in &dataset.valid {
-        numbers(&item.target).iter().for_each(|class| classes[*class as usize].1 += 1);
-        summary.tags = summary.tags.max(numbers(&item.target).len() as u64);
-    }
     // A regression has one output and no classes.
     if recipe.task() != TaskKind::Regression {
-        summary.classes = dataset.classes.iter().cloned().zip(classes).collect();
+        let counts = dataset.counts_of(&dataset.train).into_iter().zip(dataset.counts_of(&dataset.valid));
+        summary.classes = dataset.classes.iter().cloned().zip(counts).collect();
     }
 
     let images: Vec<&Item> = dataset.train.iter().chain(&dataset.valid).collect();
+    summary.tags = images.iter().map(|item| item.target.classes().len() as u64).max().unwrap_or(0);
     let sizes: Vec<(u32, u32)> = images.par_iter().map(|item| size(&item.path)).collect();
     summary.sizes = most_frequent(sizes, SIZES);
     let mut listing: Vec<(String, u64)> = Vec::with_capacity(images.len());
@@ -102,14 +95,6 @@ fn columns<R: std::io::Read>(reader: &mut ::csv::Reader<R>) -> ::csv::Result<Vec
         }
     }
     Ok(columns.into_iter().map(|cells| cells.unwrap_or(Cells::Text)).collect())
-}
-
-fn numbers(target: &Target) -> &[u32] {
-    match target {
-        Target::Class(class) => std::slice::from_ref(class),
-        Target::Tags(tags) => tags,
-        Target::Value(_) | Target::Unlabelled => &[],
-    }
 }
 
 /// Counts the `most` most frequent sizes, and all others under 0 x 0. Of two equally frequent sizes, the smaller one is

@@ -37,19 +37,10 @@ pub fn decode(path: &Path) -> Result<RgbImage, String> {
     guarded(|| decode_bytes(&bytes))
 }
 
-/// Like [`decode`], at a half, a quarter or an eighth of the side lengths, as far as the shorter side keeps at least
-/// `shorter` pixels.
+/// Like [`decode`], as demanded: perhaps at a half, a quarter or an eighth of the side lengths, as far as the shorter side keeps
+/// the pixels that are wanted.
 ///
-/// Only sequential JPEGs are reduced, by libjpeg-turbo's scaled transform. All other images are decoded in full, and so is
-/// every image if `shorter` is `None`.
-///
-/// # Errors
-/// As [`decode`].
-pub fn decode_reduced(path: &Path, shorter: Option<u32>) -> Result<Picture, String> {
-    decode_as(path, Demand { shorter, ..Demand::FULL })
-}
-
-/// Like [`decode`], as demanded.
+/// Only sequential JPEGs are reduced, by libjpeg-turbo's scaled transform. All other images are decoded in full.
 ///
 /// # Errors
 /// As [`decode`].
@@ -59,20 +50,9 @@ pub fn decode_as(path: &Path, demand: Demand) -> Result<Picture, String> {
 }
 
 /// Like [`decode_as`], for the bytes of a file.
-pub(crate) fn decode_bytes_as(bytes: &[u8], demand: Demand) -> Result<Picture, String> {
-    match demand.shorter {
-        Some(shorter) => reduced(bytes, shorter, demand.bits),
-        None => decode_noted(bytes, demand.bits).map(|(image, _)| image.into()),
-    }
-}
-
-/// Like [`decode_reduced`], for the bytes of a file.
-pub fn decode_bytes_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, String> {
-    reduced(bytes, shorter, Demand::FULL.bits)
-}
-
-fn reduced(bytes: &[u8], shorter: u32, bits: u32) -> Result<Picture, String> {
-    if is_jpeg(bytes)
+pub fn decode_bytes_as(bytes: &[u8], demand: Demand) -> Result<Picture, String> {
+    if let Some(shorter) = demand.shorter
+        && is_jpeg(bytes)
         && let Some(outline) = Outline::of(bytes)
     {
         let orientation = orientation::of(outline.exif);
@@ -84,7 +64,7 @@ fn reduced(bytes: &[u8], shorter: u32, bits: u32) -> Result<Picture, String> {
             Err(unfit) => return Err(unfit_reason(unfit)),
         }
     }
-    decode_noted(bytes, bits).map(|(image, _)| image.into())
+    decode_noted(bytes, demand.bits).map(|(image, _)| image.into())
 }
 
 /// Returns the result of `decoder`; a panic counts as a broken file and prints nothing.

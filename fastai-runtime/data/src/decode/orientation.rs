@@ -2,6 +2,8 @@
 
 use image::metadata::Orientation;
 
+use super::palette::Directory;
+
 /// The tag of the orientation.
 const TAG: u16 = 0x0112;
 
@@ -13,35 +15,19 @@ pub(super) fn of(exif: Option<&[u8]>) -> Orientation {
 fn find(exif: &[u8]) -> Option<u8> {
     // Some writers repeat the name of the JPEG segment in other formats.
     let data = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    let big = match data.first_chunk::<4>()? {
-        b"II*\0" => false,
-        b"MM\0*" => true,
-        _ => return None,
-    };
-    let number = |at: usize, length: usize| -> Option<u64> {
-        let bytes = data.get(at..at.checked_add(length)?)?;
-        let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-        Some(if big { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) })
-    };
-    let list = number(4, 4)? as usize;
-    for entry in 0..number(list, 2)? as usize {
-        let at = list + 2 + 12 * entry;
-        if number(at, 2)? != u64::from(TAG) {
-            continue;
-        }
+    let directory = Directory::first(data)?;
+    let stated = |at: usize| {
         // Bytes, short and long numbers, unsigned and signed.
-        let length = match number(at + 2, 2)? {
-            1 | 6 => 1,
-            3 | 8 => 2,
-            4 | 9 => 4,
-            _ => continue,
+        let value = match directory.short(at + 2)? {
+            1 | 6 => u32::from(*data.get(at + 8)?),
+            3 | 8 => u32::from(directory.short(at + 8)?),
+            4 | 9 => directory.long(at + 8)?,
+            _ => return None,
         };
-        let value = number(at + 8, length).filter(|value| (1..=8).contains(value));
-        if let (Some(value), 1) = (value, number(at + 4, 4)?) {
-            return Some(value as u8);
-        }
-    }
-    None
+        let is_one = directory.long(at + 4)? == 1 && (1..=8).contains(&value);
+        is_one.then_some(value as u8)
+    };
+    directory.entries_of(TAG).find_map(stated)
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl Palette {
 }
 
 /// The first directory of a TIFF of 32-bit offsets.
-struct Directory<'a> {
+pub(super) struct Directory<'a> {
     bytes: &'a [u8],
     little: bool,
     /// Where its entries are.
@@ -92,7 +92,7 @@ struct Directory<'a> {
 }
 
 impl<'a> Directory<'a> {
-    fn first(bytes: &'a [u8]) -> Option<Self> {
+    pub(super) fn first(bytes: &'a [u8]) -> Option<Self> {
         let little = match bytes.get(..4)? {
             b"II*\0" => true,
             b"MM\0*" => false,
@@ -106,19 +106,23 @@ impl<'a> Directory<'a> {
         Some(directory)
     }
 
-    fn short(&self, at: usize) -> Option<u16> {
+    pub(super) fn short(&self, at: usize) -> Option<u16> {
         let bytes = *self.bytes.get(at..)?.first_chunk::<2>()?;
         Some(if self.little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
     }
 
-    fn long(&self, at: usize) -> Option<u32> {
+    pub(super) fn long(&self, at: usize) -> Option<u32> {
         let bytes = *self.bytes.get(at..)?.first_chunk::<4>()?;
         Some(if self.little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
     }
 
-    /// Where the entry of a tag begins.
+    /// Where the entries of a tag begin; there should be one at most.
+    pub(super) fn entries_of(&self, tag: u16) -> impl Iterator<Item = usize> {
+        self.entries.clone().step_by(12).filter(move |at| self.short(*at) == Some(tag))
+    }
+
     fn entry(&self, tag: u16) -> Option<usize> {
-        self.entries.clone().step_by(12).find(|at| self.short(*at) == Some(tag))
+        self.entries_of(tag).next()
     }
 
     /// The value of an entry that holds one number, of 16 or 32 bits.

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::atomic::{self, write_atomic};
 use crate::decode::{decode_as, decode_bytes_as, decode_noted, guarded, read};
-use crate::finding::{Finding, FindingKind};
+use crate::finding::Finding;
 use crate::findings::Findings;
 use crate::progress::{Progress, StopSignal};
 use crate::transforms::{Demand, Picture, scale_min};
@@ -177,7 +177,8 @@ impl Copies {
             }
         }
         let held = self.hold();
-        let whole = in_chunks(&large, CopyWork::Check, stop, progress, |(_, copy)| Ok(is_whole(copy)))?;
+        let checking = |done, of| OpenReached::CheckingCopies { done, of };
+        let whole = in_chunks(&large, "copies checked", checking, stop, progress, |(_, copy)| Ok(is_whole(copy)))?;
         let mut missing = Vec::new();
         for ((image, copy), whole) in large.into_iter().zip(whole) {
             if whole {
@@ -189,7 +190,8 @@ impl Copies {
         }
         // Of the copies, only those that are missing are written.
         let entered = if missing.is_empty() { None } else { self.enter()? };
-        let made = in_chunks(&missing, CopyWork::Make, stop, progress, |image| self.make_one(image))?;
+        let scaling = |done, of| OpenReached::Scaling { done, of };
+        let made = in_chunks(&missing, "images scaled", scaling, stop, progress, |image| self.make_one(image))?;
         for (image, copy) in missing.into_iter().zip(made) {
             match copy {
                 Some(copy) => {
@@ -243,12 +245,9 @@ impl Copies {
     /// the bytes that the copy was made from, even if they differ from those that preflight saw.
     fn make_one(&self, image: &Path) -> Result<Option<PathBuf>, OpenError> {
         let broken = |reason: String| {
-            let text = format!(
-                "{}: {reason}; it was sound when the images were checked, so it has changed since: put it right, or start \
-                 again, and it is checked anew",
-                image.display()
-            );
-            DataError::one(Finding::new(FindingKind::BrokenImage { path: image.to_path_buf() }, text))
+            let since = "it was sound when the images were checked, so it has changed since: put it right, or start again, \
+                         and it is checked anew";
+            DataError::one(Finding::broken_image(image, &format!("{reason}; {since}")))
         };
         let bytes = read(image).map_err(broken)?;
         let (decoded, _) = guarded(|| decode_noted(&bytes, self.bits)).map_err(broken)?;
@@ -267,34 +266,12 @@ impl Copies {
     }
 }
 
-/// The two passes over the images that need a copy.
-#[derive(Clone, Copy)]
-enum CopyWork {
-    Check,
-    Make,
-}
-
-impl CopyWork {
-    /// What the progress bar counts.
-    fn counted(self) -> &'static str {
-        match self {
-            CopyWork::Check => "copies checked",
-            CopyWork::Make => "images scaled",
-        }
-    }
-
-    fn reached(self, done: usize, of: usize) -> OpenReached {
-        match self {
-            CopyWork::Check => OpenReached::CheckingCopies { done, of },
-            CopyWork::Make => OpenReached::Scaling { done, of },
-        }
-    }
-}
-
-/// Applies `work` to each item of `list` on all cores; the results keep the order.
+/// Applies `work` to each item of `list` on all cores; the results keep the order. `counted` is what the progress bar counts, and
+/// `reached` what a stop says of so many done of so many.
 fn in_chunks<T: Sync, R: Send>(
     list: &[T],
-    pass: CopyWork,
+    counted: &str,
+    reached: fn(usize, usize) -> OpenReached,
     stop: &StopSignal,
     progress: &mut dyn Progress,
     work: impl Fn(&T) -> Result<R, OpenError> + Sync,
@@ -303,11 +280,11 @@ fn in_chunks<T: Sync, R: Send>(
     if list.is_empty() {
         return Ok(all);
     }
-    progress.begin(pass.counted(), list.len() as u64);
+    progress.begin(counted, list.len() as u64);
     for chunk in list.chunks(8 * rayon::current_num_threads()) {
         if stop.requested() {
             progress.finish();
-            return Err(OpenError::Stopped(pass.reached(all.len(), list.len())));
+            return Err(OpenError::Stopped(reached(all.len(), list.len())));
         }
         let results: Vec<Result<R, OpenError>> = chunk.par_iter().map(&work).collect();
         let mut findings = Findings::default();
@@ -358,8 +335,9 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::decode;
     use crate::progress::Silent;
-    use crate::{Preflight, decode};
+    use crate::tests::check;
 
     /// So many images of 60 x 40 pixels and one of 20 x 30.
     fn dataset(folder: &TempDir, large: u32) -> (Dataset, Health) {
@@ -379,19 +357,7 @@ mod tests {
     }
 
     fn look(dataset: &Dataset) -> Health {
-        let stop = StopSignal::default();
-        let (corrupt, duplicates) = (Corrupt::Deny, Duplicates::Keep);
-        let preflight = Preflight {
-            corrupt,
-            duplicates,
-            size: 8,
-            bits: 16,
-            extent: fastai_dsl::Extent::All,
-            limit: None,
-            known: None,
-            stop: &stop,
-        };
-        preflight.check(&mut dataset.clone(), &mut Silent).unwrap()
+        check(&mut dataset.clone(), Corrupt::Deny, Duplicates::Keep, 8).unwrap()
     }
 
     fn make(copies: &Copies, dataset: &Dataset, health: &Health) -> (Reading, CopyCounts) {

@@ -10,7 +10,7 @@ use super::cache::DecodedCache;
 use super::copies::Reading;
 use crate::panics;
 use crate::transforms::{Picture, to_byte};
-use crate::{DataError, Demand, Finding, FindingKind, Item};
+use crate::{DataError, Demand, Finding, Item};
 
 /// Converts a decoded image into values. The arguments are the visit, the pixels, and the destination.
 ///
@@ -100,11 +100,8 @@ impl<V> LoadedBatch<V> {
         if self.broken.is_empty() {
             return Ok(self);
         }
-        let finding = |image: &BrokenImage| {
-            let path = items[self.indices[image.place]].path.clone();
-            let text = format!("{}: {}", path.display(), image.reason);
-            Finding::new(FindingKind::BrokenImage { path }, text)
-        };
+        let finding =
+            |image: &BrokenImage| Finding::broken_image(&items[self.indices[image.place]].path, &image.reason);
         Err(DataError::from(self.broken.iter().map(finding).collect::<Vec<_>>()))
     }
 

@@ -29,7 +29,7 @@ impl Preparation {
 
     /// Returns a text that differs whenever the pixels of a plain pass differ.
     pub fn signature(&self) -> String {
-        self.transform().signature()
+        self.transform().signature().to_string()
     }
 
     pub(super) fn transform(&self) -> Transform {

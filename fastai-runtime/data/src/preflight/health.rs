@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use fastai_dsl::Valid;
 use serde::Serialize;
 
 use super::sizes::Sizes;
@@ -25,8 +26,12 @@ pub struct Health {
     pub identical: Vec<[PathBuf; 2]>,
     /// Pairs with identical bytes and different labels.
     pub contradictory: Vec<[PathBuf; 2]>,
-    /// Pairs of a training and a validation image that look nearly alike, which makes the validation image a poor test.
+    /// Pairs of a training and a validation image that show nearly the same, which makes the validation image a poor test.
+    /// Images with hardly any pattern, such as blank tiles, are in none.
     pub near: Vec<[PathBuf; 2]>,
+    /// A split of the same images that parts clearly fewer such pairs; `None` if there are none, or if no split that was tried
+    /// does.
+    pub together: Option<Together>,
     /// Which of these lists are truncated.
     pub cut: Truncated,
     /// Classes whose training images were all left out.
@@ -116,4 +121,15 @@ impl Health {
         let listed = kinds.into_iter().filter(|(_, list)| !list.is_empty());
         listed.map(|(what, list)| (what, list.iter().map(|pair| pair.each_ref().map(below)).collect())).collect()
     }
+}
+
+/// A split of the same images that parts clearly fewer pairs that show nearly the same: at most half as many.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Together {
+    /// The split. It holds out about as many images as the recipe's, under the same seed.
+    pub split: Valid,
+    /// The pairs of which it holds out one image alone; of a split in folds, the sum over all folds.
+    pub parted: usize,
+    /// The pairs of which the recipe's split does, counted in the same way.
+    pub before: usize,
 }

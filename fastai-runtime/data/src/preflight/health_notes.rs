@@ -2,15 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::{Dealing, Valid};
+use fastai_dsl::Valid;
 
-use super::health::Health;
+use super::health::{Health, Together};
 use crate::findings::{names, number, shorten};
 
 /// The number of image pairs that a note names.
 const NAMED: usize = 2;
-/// The images of a proposed block.
-const BLOCK: u32 = 20;
 
 impl Health {
     /// Returns the warnings about a data set that `split` divided, one line each; paths are relative to `root`.
@@ -150,11 +148,15 @@ impl HealthNotes<'_> {
         let (one, many) =
             ("pair of a training and a validation image shows", "pairs of a training and a validation image show");
         (!list.is_empty()).then(|| {
+            let advice = match &self.health.together {
+                Some(together) => Some(fewer(together)),
+                None => on_one_side(self.split),
+            };
             format!(
-                "{} nearly the same, which flatters what is measured: {}; {}",
+                "{} nearly the same, which flatters what is measured: {}{}",
                 count(list, self.health.cut.near, one, many),
                 self.pairs(list, 1),
-                on_one_side(self.split)
+                advice.map_or(String::new(), |advice| format!("; {advice}"))
             )
         })
     }
@@ -190,42 +192,31 @@ impl HealthNotes<'_> {
     }
 }
 
-/// What keeps images that look alike on one side, and `split` does not do already.
-fn on_one_side(split: &Valid) -> String {
-    let blocks = |count, seed, fold| Valid::Folds { count, seed, fold, dealing: Dealing::Blocks(BLOCK) }.in_short();
-    let other = match split {
-        Valid::Random { .. } | Valid::Stratified { .. } => {
-            format!("`valid: blocks({BLOCK})`, `indices(..)` or, with a csv file, `grouped(..)`")
-        }
-        Valid::Blocks { size, .. } => {
-            format!("blocks of more than {size} images, `valid: indices(..)` or, with a csv file, `grouped(..)`")
-        }
-        Valid::Grouped { column, .. } => {
-            format!("`valid: grouped(..)` by another column than {column:?}, or `indices(..)`,")
-        }
-        Valid::Folds { count, seed, fold, dealing: Dealing::Stratified | Dealing::Random } => format!(
-            "`valid: {}` or, with a csv file, `grouped = ..` in place of `blocks`",
-            blocks(*count, *seed, *fold)
-        ),
-        Valid::Folds { dealing: Dealing::Blocks(size), .. } => {
-            format!("blocks of more than {size} images or, with a csv file, `grouped = ..` in place of `blocks`")
-        }
-        Valid::Folds { dealing: Dealing::Grouped(column), .. } => {
-            format!("`grouped = ..` by another column than {column:?}, or `blocks = {BLOCK}` in its place,")
-        }
-        // Whoever listed the images can list others; a list of rows is too long to repeat.
-        Valid::Rows(_) => return both("`valid: rows(..)`"),
-        Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) => {
-            return both(&format!("`valid: {}`", split.in_short()));
-        }
-        Valid::Given | Valid::None => return both("the split"),
-    };
-    format!("{other} can keep such images on one side")
+/// What another split does.
+fn fewer(together: &Together) -> String {
+    let Together { split, parted, before } = together;
+    let there = if *parted == 0 { "none".to_string() } else { parted.to_string() };
+    let would = format!("with `valid: {}` there would be {there}", split.in_short());
+    match split.turns() {
+        Some(_) => format!("{would} in all folds together, instead of {before}"),
+        None => would,
+    }
 }
 
-/// What keeps images that look alike on one side of a split that names them.
-fn both(split: &str) -> String {
-    format!("let {split} hold out both images of such a pair, or neither")
+/// What keeps images that look alike on one side where no split by blocks or groups does; `None` for folds, which no list
+/// names.
+fn on_one_side(split: &Valid) -> Option<String> {
+    let both = |split: &str| Some(format!("let {split} hold out both images of such a pair, or neither"));
+    match split {
+        Valid::Random { .. } | Valid::Stratified { .. } | Valid::Blocks { .. } | Valid::Grouped { .. } => {
+            Some("`valid: indices(..)`, a list of names, can keep such images on one side".to_string())
+        }
+        Valid::Folds { .. } => None,
+        // Whoever listed the images can list others; a list of rows is too long to repeat.
+        Valid::Rows(_) => both("`valid: rows(..)`"),
+        Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) => both(&format!("`valid: {}`", split.in_short())),
+        Valid::Given | Valid::None => both("the split"),
+    }
 }
 
 /// The number of pairs in a list, which may be `cut`.

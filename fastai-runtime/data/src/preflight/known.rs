@@ -13,7 +13,7 @@ use crate::decode::Remark;
 
 /// The first bytes of a list; the number is incremented whenever the checks become stricter, so that files are checked
 /// again.
-const BEGIN: &[u8; 16] = b"fastai verified4";
+const BEGIN: &[u8; 16] = b"fastai verified5";
 /// Largest number of files in a list.
 const MOST: u64 = 100_000_000;
 /// Longest path in a list, bytes.

@@ -25,8 +25,9 @@ mod looks;
 mod nearby;
 mod pairs;
 mod sizes;
+mod together;
 
-pub use health::{Health, Truncated};
+pub use health::{Health, Together, Truncated};
 pub use sizes::Sizes;
 
 /// The description of every file that can be decoded, the other files with their errors, and the number of files that were
@@ -37,9 +38,11 @@ type Decoded = (Described, Vec<(PathBuf, String)>, usize);
 pub(crate) type Described = HashMap<PathBuf, Arc<Looks>>;
 
 /// Whether training images that resemble a validation image are searched for, which is most of the work of comparing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Near {
-    Search,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Near<'a> {
+    /// Searched for. If there are some, a split that keeps them together is looked for in the data that the recipe describes;
+    /// `None` for a data set of the program, which divided it.
+    Search(Option<&'a Data>),
     Skip,
 }
 
@@ -88,7 +91,7 @@ impl<'a> Preflight<'a> {
         progress: &mut dyn Progress,
     ) -> Result<(Dataset, Health), OpenError> {
         let (mut dataset, findings) = Dataset::survey(data, task)?;
-        let (health, findings) = self.look(&mut dataset, findings, Near::Search, self.load(), progress)?;
+        let (health, findings) = self.look(&mut dataset, findings, Near::Search(Some(data)), self.load(), progress)?;
         let health = findings.or_with_notes(health, |health| notes(&dataset, health))?;
         Ok((dataset, health))
     }
@@ -105,7 +108,7 @@ impl<'a> Preflight<'a> {
         progress: &mut dyn Progress,
     ) -> Result<(Dataset, Health, Vec<Finding>), OpenError> {
         let (mut dataset, findings) = Dataset::survey(data, task)?;
-        let (health, findings) = self.look(&mut dataset, findings, Near::Search, self.load(), progress)?;
+        let (health, findings) = self.look(&mut dataset, findings, Near::Search(Some(data)), self.load(), progress)?;
         Ok((dataset, health, findings.or(()).err().map_or_else(Vec::new, |error| error.findings)))
     }
 
@@ -130,7 +133,7 @@ impl<'a> Preflight<'a> {
     /// All broken images at once: the first 20 with path and reason, the number of the others, and the remedy; parts and
     /// classes that are left empty; [`OpenError::Stopped`].
     pub fn check(&self, dataset: &mut Dataset, progress: &mut dyn Progress) -> Result<Health, OpenError> {
-        let (health, findings) = self.look(dataset, Findings::default(), Near::Search, self.load(), progress)?;
+        let (health, findings) = self.look(dataset, Findings::default(), Near::Search(None), self.load(), progress)?;
         Ok(findings.or_with_notes(health, |health| notes(dataset, health))?)
     }
 
@@ -144,7 +147,7 @@ impl<'a> Preflight<'a> {
         &self,
         dataset: &mut Dataset,
         mut findings: Findings,
-        near: Near,
+        near: Near<'_>,
         known: Known,
         progress: &mut dyn Progress,
     ) -> Result<(Health, Findings), OpenError> {
@@ -192,6 +195,14 @@ impl<'a> Preflight<'a> {
         pairs::compare(dataset, &looks, self.duplicates, near, self.stop, &mut health, &mut left_out);
         left_out.check(dataset, self.limit.is_some(), &mut health, &mut findings);
         measure(dataset, &looks, &mut health);
+        // What part of the images shows says nothing of a split of all.
+        if let Near::Search(Some(data)) = near
+            && findings.is_empty()
+            && self.limit.is_none()
+            && health.unseen == 0
+        {
+            health.together = together::propose(data, dataset, &looks, &health, self.stop);
+        }
         if !findings.all_read() {
             // A row that was not read may hold an image of the class out.
             health.unmeasured.clear();

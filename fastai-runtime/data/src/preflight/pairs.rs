@@ -13,7 +13,7 @@ use crate::progress::StopSignal;
 use crate::{Dataset, Item, Target};
 
 /// Largest number of pairs of one kind that [`Health`] lists.
-const MOST: usize = 10_000;
+pub(super) const MOST: usize = 10_000;
 
 /// Finds duplicates and training images that resemble validation images, and removes the training images that `duplicates`
 /// drops. If `stop` interrupts the search, the result is partial.
@@ -21,7 +21,7 @@ pub(crate) fn compare(
     dataset: &mut Dataset,
     looks: &Described,
     duplicates: Duplicates,
-    near: Near,
+    near: Near<'_>,
     stop: &StopSignal,
     health: &mut Health,
     left_out: &mut LeftOut,
@@ -31,15 +31,15 @@ pub(crate) fn compare(
     if near == Near::Skip {
         return;
     }
-    let (train, valid) = (sights(&dataset.train, looks), sights(&dataset.valid, looks));
+    let (train, valid) = (sights(dataset.train.iter(), looks), sights(dataset.valid.iter(), looks));
     (health.near, health.cut.near) = nearby::near(&train, &valid, MOST, stop);
 }
 
-/// Prepares the distinct images of one part for comparison.
-fn sights<'a>(items: &'a [Item], looks: &'a Described) -> Vec<Sight<'a>> {
+/// Prepares the distinct images of a part, or of several, for comparison.
+pub(super) fn sights<'a>(items: impl Iterator<Item = &'a Item>, looks: &'a Described) -> Vec<Sight<'a>> {
     let mut seen = HashSet::new();
-    let distinct = items.iter().map(|item| item.path.as_path()).filter(|path| seen.insert(*path));
-    distinct.filter_map(|path| looks.get(path).map(|looks| looks.sight(path))).collect()
+    let distinct = items.map(|item| item.path.as_path()).filter(|path| seen.insert(*path));
+    distinct.filter_map(|path| looks.get(path).and_then(|looks| looks.sight(path))).collect()
 }
 
 /// Finds training images with the bytes of a validation image.

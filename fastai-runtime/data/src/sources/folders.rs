@@ -98,9 +98,7 @@ pub(crate) fn read(
             id: format!("{prefix}/{class}/{file}"),
             path: path.join(file),
             labels: vec![class.clone()],
-            held_out: None,
-            group: None,
-            absent: false,
+            ..SourceRow::default()
         }));
     }
     if !deep.is_empty() {
@@ -311,7 +309,7 @@ pub(crate) fn read_test(
     }
     let row = |file: String| {
         let path: PathBuf = path.join(&file);
-        SourceRow { id: test_id(&file, suffixes), path, labels: Vec::new(), held_out: None, group: None, absent: false }
+        SourceRow { id: test_id(&file, suffixes), path, ..SourceRow::default() }
     };
     images.into_iter().map(row).collect()
 }

@@ -250,7 +250,7 @@ fn rows_of(files: Vec<(PathBuf, Label)>, findings: &mut Findings) -> (Vec<Source
         }
         let below = path.strip_prefix(&root).unwrap_or(&path);
         let id = below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
-        rows.push(SourceRow { id, path, labels, held_out: None, group: None, absent: false });
+        rows.push(SourceRow { id, path, labels, ..SourceRow::default() });
     }
     findings.extend("missing images", missing);
     findings.extend("labels like these", wrong);

@@ -30,7 +30,8 @@ pub(crate) fn remedy(task: TaskKind, valid: &Valid, rows: &[SourceRow], held_out
     if task == TaskKind::Regression || trains_all(rows, held_out) && held_out.contains(&true) {
         return Remedy::default();
     }
-    let better = candidates(valid).into_iter().find(|candidate| serves(candidate, rows));
+    let would_do = |candidate: &Valid| turns(candidate, rows).all(|held_out| serves(task, &held_out, rows));
+    let better = candidates(valid).into_iter().find(would_do);
     let hindrance = if better.is_none() { hindrance(valid, rows) } else { None };
     Remedy { better, hindrance }
 }
@@ -136,22 +137,27 @@ fn candidates(valid: &Valid) -> Vec<Valid> {
     }
 }
 
-/// Whether a split holds images out and leaves some of each class for training, in each of its folds.
-fn serves(candidate: &Valid, rows: &[SourceRow]) -> bool {
-    let turns: Vec<Valid> = match candidate.turns() {
-        Some(count) => (0..count).filter_map(|fold| candidate.fold_of(count, fold)).collect(),
-        None => vec![candidate.clone()],
+/// The rows that a random split holds out, in each of its folds in turn; once for a split that has no folds.
+pub(crate) fn turns(valid: &Valid, rows: &[SourceRow]) -> impl Iterator<Item = Vec<bool>> {
+    let turns: Vec<Valid> = match valid.turns() {
+        Some(count) => (0..count).filter_map(|fold| valid.fold_of(count, fold)).collect(),
+        None => vec![valid.clone()],
     };
-    turns.iter().all(|valid| {
+    turns.into_iter().map(move |valid| {
         let mut held_out = vec![false; rows.len()];
-        drawn(valid, rows).into_iter().for_each(|index| held_out[index] = true);
+        drawn(&valid, rows).into_iter().for_each(|index| held_out[index] = true);
         keep_together(rows, &mut held_out);
-        if deals_classes(valid) {
+        if deals_classes(&valid) {
             keep_last(rows, &mut held_out);
         }
-        let measures = rows.iter().zip(&held_out).any(|(row, held_out)| *held_out && !row.absent);
-        measures && trains_all(rows, &held_out)
+        held_out
     })
+}
+
+/// Whether a split holds images out and leaves some for training, of each class if there are classes.
+pub(crate) fn serves(task: TaskKind, held_out: &[bool], rows: &[SourceRow]) -> bool {
+    let some = |side: bool| rows.iter().zip(held_out).any(|(row, held_out)| *held_out == side && !row.absent);
+    some(true) && some(false) && (task == TaskKind::Regression || trains_all(rows, held_out))
 }
 
 /// Whether each class has an image that is not held out.

@@ -6,9 +6,10 @@ use std::path::Path;
 use fastai_dsl::{Data, Dealing, Source, Valid};
 
 use super::drawn::{cv_indices, fold_indices, fold_of_groups, grouped_indices, stratified_indices};
+use super::no_list;
 use crate::DataKey;
 use crate::finding::{Finding, FindingKind};
-use crate::findings::{Findings, names};
+use crate::findings::Findings;
 use crate::row::SourceRow;
 
 /// Returns which rows are held out. All rows of one image follow its first row.
@@ -21,7 +22,7 @@ pub(crate) fn hold_out(
 ) -> Vec<bool> {
     let mut held_out: Vec<bool> = rows.iter().map(|row| row.held_out == Some(true)).collect();
     match &data.valid {
-        Valid::Indices(file) => hold_out_listed(data, &root.join(file), rows, &mut held_out, findings),
+        Valid::Indices(file) => hold_out_listed(data, (root, file.as_str()), rows, &mut held_out, findings),
         Valid::Rows(positions) => {
             let beyond = |position: &&u32| **position as usize >= rows.len();
             let unknown: Vec<String> = positions.iter().filter(beyond).map(u32::to_string).collect();
@@ -109,17 +110,10 @@ pub(crate) fn keep_last(rows: &[SourceRow], held_out: &mut [bool]) -> Option<Str
             *held_out &= !back.contains(row.path.as_path());
         }
     }
-    let mut alone: Vec<&str> =
-        images.iter().filter(|(_, (paths, _))| paths.len() == 1).map(|(label, _)| *label).collect();
-    alone.sort_unstable();
-    (!alone.is_empty()).then(|| {
-        format!(
-            "{} of {} classes have a single image, which the split leaves for training, so nothing measures them: {}",
-            alone.len(),
-            images.len(),
-            names(&alone, 5)
-        )
-    })
+    let (alone, all) = (images.values().filter(|(paths, _)| paths.len() == 1).count(), images.len());
+    let has = if alone == 1 { "has" } else { "have" };
+    // Preflight names all classes that nothing measures, these among others.
+    (alone > 0).then(|| format!("{alone} of {all} classes {has} a single image, which the split leaves for training"))
 }
 
 /// Moves all rows of one image to the part of its first row.
@@ -180,12 +174,19 @@ pub(crate) fn is_chosen(valid: &Valid) -> bool {
 }
 
 /// Holds out the images that a text file names, one per line.
-fn hold_out_listed(data: &Data, file: &Path, rows: &[SourceRow], held_out: &mut [bool], findings: &mut Findings) {
-    let text = match std::fs::read_to_string(file) {
+fn hold_out_listed(
+    data: &Data,
+    (root, file): (&Path, &str),
+    rows: &[SourceRow],
+    held_out: &mut [bool],
+    findings: &mut Findings,
+) {
+    let file = root.join(file);
+    let text = match std::fs::read_to_string(&file) {
         Ok(text) => text,
         Err(error) => {
             let text = format!("cannot read {} (valid: indices): {error}", file.display());
-            return findings.place(DataKey::Valid, file, text);
+            return findings.place(DataKey::Valid, &file, text);
         }
     };
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
@@ -203,22 +204,29 @@ fn hold_out_listed(data: &Data, file: &Path, rows: &[SourceRow], held_out: &mut 
         }),
         Source::Given => places.get(id),
     };
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate();
+    let lines: Vec<(usize, &str)> = lines.filter(|(_, id)| !id.is_empty()).collect();
     let mut unknown = Vec::new();
-    for (line, id) in text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate() {
-        if id.is_empty() {
-            continue;
-        }
+    for (line, id) in &lines {
         match known(id) {
             Some(rows) => rows.iter().for_each(|row| held_out[*row] = true),
             None => {
                 let (line, name) = (line + 1, id.to_string());
                 let text = format!("{}:{line}: no image is called {id:?}", file.display());
-                let kind = FindingKind::UnknownImage { file: file.to_path_buf(), line, name };
+                let kind = FindingKind::UnknownImage { file: file.clone(), line, name };
                 unknown.push(Finding::new(kind, text));
             }
         }
     }
-    if !rows.is_empty() && findings.all_read() {
+    if rows.is_empty() || !findings.all_read() {
+        return;
+    }
+    if lines.len() > 1 && unknown.len() == lines.len() {
+        let lines: Vec<&str> = lines.iter().map(|(_, id)| *id).collect();
+        let is_image = |text: &str| known(text).is_some();
+        let text = no_list::describe((data, root, file.as_path()), &lines, is_image, rows.len(), &rows[0].id);
+        findings.place(DataKey::Valid, &file, text);
+    } else {
         findings.extend("unknown image names", unknown);
     }
 }

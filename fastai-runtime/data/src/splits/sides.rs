@@ -2,11 +2,11 @@
 
 use fastai_dsl::{Dealing, TaskKind, Valid};
 
+use crate::Dataset;
 use crate::finding::{DataPart, FindingKind};
 use crate::findings::{Findings, names, number};
 use crate::splits::better::Remedy;
 use crate::splits::holdout;
-use crate::{Dataset, Target};
 
 /// What to do where no class has two images.
 const NO_SPLIT: &str = "each image is the only one of its class, so that no split can help: give each class several \
@@ -153,14 +153,6 @@ impl Dataset {
 
     /// For each class or tag, whether a validation image has it.
     pub(crate) fn measured(&self) -> Vec<bool> {
-        let mut measured = vec![false; self.classes.len()];
-        for item in &self.valid {
-            match &item.target {
-                Target::Class(class) => measured[*class as usize] = true,
-                Target::Tags(tags) => tags.iter().for_each(|tag| measured[*tag as usize] = true),
-                Target::Value(_) | Target::Unlabelled => {}
-            }
-        }
-        measured
+        self.counts_of(&self.valid).iter().map(|count| *count > 0).collect()
     }
 }

@@ -70,6 +70,9 @@ fn classes_are_told_by_name() {
     let root = rows(&[("a", "sea land", "0"), ("b", "land", "0"), ("c", "sea boat", "1")]);
     let tags = Dataset::open(&data(root.path(), csv(), Valid::Column("flag".to_string())), TaskKind::MultiLabel);
     assert_eq!(kinds(tags.unwrap_err()), [FindingKind::Untrained { classes: vec!["boat".to_string()] }]);
+    let root = rows(&[("a", "", ""), ("b", "", "")]);
+    let bare = Dataset::open(&data(root.path(), csv(), Valid::None), TaskKind::MultiLabel);
+    assert_eq!(kinds(bare.unwrap_err()), [FindingKind::NoTags]);
 }
 
 #[test]
@@ -85,6 +88,9 @@ fn given_images_are_told_by_number_and_file() {
         FindingKind::GivenLabel { image: 2 },
     ];
     assert_eq!(found, wanted);
+    let parts = Dataset::from_parts([(file("a"), "x"), (file("b"), "y")], [(file("a"), "x")]);
+    let found = kinds(parts.unwrap_err());
+    assert!(found.contains(&FindingKind::BothParts { path: file("a") }), "{found:?}");
 }
 
 #[test]

@@ -50,6 +50,28 @@ fn a_list_of_held_out_images() {
 }
 
 #[test]
+fn a_file_that_is_no_list_of_images_is_one_finding() {
+    let root = rows(&[("a", "x", "1"), ("b", "y", "0"), ("c", "x", "0"), ("d", "y", "0")]);
+    let said = |name: &str, text: Option<&str>| {
+        let file = root.path().join(name);
+        text.into_iter().for_each(|text| std::fs::write(&file, text).unwrap());
+        let finding = only_finding(&data(root.path(), csv(), Valid::Indices(name.to_string())));
+        finding.strip_prefix(&format!("{}: ", file.display())).unwrap_or(&finding).to_string()
+    };
+    let wanted = "and `valid: indices(..)` names a list of the images to hold out, one a line, such as \"a\"";
+    let labels = said("labels.csv", None);
+    let draws = "`valid: random(0.2)` draws a fifth of the images";
+    assert_eq!(labels, format!("this is the table of the labels, {wanted}; {draws}"));
+    let table = said("valid.csv", Some("label;id\nx;\"b\"\ny;c.jpg\n"));
+    assert_eq!(table, format!("this is a table, {wanted}: keep its column 2 alone"));
+    let numbers = said("valid.txt", Some("3\n0\n"));
+    let positions = "positions, from 0, stand in the recipe: `valid: rows([3, 0])`";
+    assert_eq!(numbers, format!("these are numbers, {wanted}; {positions}"));
+    let others = said("valid.txt", Some("x/1.png\nx/2.png\n7\n"));
+    assert_eq!(others, format!("none of its 3 lines names an image, the first says \"x/1.png\", {wanted}"));
+}
+
+#[test]
 fn a_column_of_held_out_images() {
     let flagged = |flags: [&str; 3]| {
         let root = rows(&[("a", "x", flags[0]), ("b", "y", flags[1]), ("c", "x", flags[2]), ("d", "y", "0")]);

@@ -51,12 +51,16 @@ fn folders() -> Source {
 }
 
 fn csv() -> Source {
+    csv_of("labels.csv", "img", ["id", "label"].map(|name| Column::Name(name.to_string())))
+}
+
+fn csv_of(labels: &str, images: &str, [id, label]: [Column; 2]) -> Source {
     Source::Csv {
-        labels: "labels.csv".to_string(),
-        images: "img".to_string(),
+        labels: labels.to_string(),
+        images: images.to_string(),
         suffix: vec![".jpg".to_string()],
-        id: Column::Name("id".to_string()),
-        label: Column::Name("label".to_string()),
+        id,
+        label,
         separator: " ".to_string(),
         header: true,
         columns: Vec::new(),
@@ -76,19 +80,19 @@ fn rows(rows: &[(&str, &str, &str)]) -> TempDir {
     folder
 }
 
-fn check(dataset: &mut Dataset, corrupt: Corrupt, duplicates: Duplicates, size: u32) -> Result<Health, OpenError> {
-    let stop = StopSignal::default();
-    let preflight = Preflight {
-        corrupt,
-        duplicates,
-        size,
-        bits: 16,
-        extent: fastai_dsl::Extent::All,
-        limit: None,
-        known: None,
-        stop: &stop,
-    };
-    preflight.check(dataset, &mut Silent)
+/// The check of all images with these policies.
+fn preflight(corrupt: Corrupt, duplicates: Duplicates, size: u32, stop: &StopSignal) -> Preflight<'_> {
+    let extent = fastai_dsl::Extent::All;
+    Preflight { corrupt, duplicates, size, bits: 16, extent, limit: None, known: None, stop }
+}
+
+pub(crate) fn check(
+    dataset: &mut Dataset,
+    corrupt: Corrupt,
+    duplicates: Duplicates,
+    size: u32,
+) -> Result<Health, OpenError> {
+    preflight(corrupt, duplicates, size, &StopSignal::default()).check(dataset, &mut Silent)
 }
 
 fn ids(items: &[Item]) -> Vec<&str> {
@@ -237,18 +241,7 @@ fn empty_test_folders_are_findings() {
 #[test]
 fn the_globe_example_opens_and_every_image_decodes() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/globe");
-    let source = Source::Csv {
-        labels: "train_v2.csv".to_string(),
-        images: "train-jpg".to_string(),
-        suffix: vec![".jpg".to_string()],
-        id: Column::Position(0),
-        label: Column::Position(1),
-        separator: " ".to_string(),
-        header: true,
-        columns: Vec::new(),
-        delimiter: ',',
-        encoding: fastai_dsl::Encoding::Utf8,
-    };
+    let source = csv_of("train_v2.csv", "train-jpg", [0, 1].map(Column::Position));
     let data = data(&root, source, Valid::Indices("valid.txt".to_string()));
     let dataset = Dataset::open(&data, TaskKind::MultiLabel).unwrap();
     assert_eq!((dataset.train.len(), dataset.valid.len()), (828, 307));
@@ -256,6 +249,8 @@ fn the_globe_example_opens_and_every_image_decodes() {
     let mut dataset = dataset;
     let health = check(&mut dataset, Corrupt::Deny, Duplicates::Drop, 64).unwrap();
     assert_eq!((health.images, health.enlarged), (1135, 0));
+    // Dozens of chips of the open sea look alike, and none is a copy of another.
+    assert_eq!(health.near, Vec::<[PathBuf; 2]>::new());
 }
 
 #[test]
@@ -423,16 +418,7 @@ fn what_is_wrong_with_rows_and_with_images_is_one_report() {
     let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "x", ""), ("d", "", "")]);
     std::fs::remove_file(root.path().join("img/b.jpg")).unwrap();
     let stop = StopSignal::default();
-    let preflight = Preflight {
-        corrupt: Corrupt::Deny,
-        duplicates: Duplicates::Drop,
-        size: 8,
-        bits: 16,
-        extent: fastai_dsl::Extent::All,
-        limit: None,
-        known: None,
-        stop: &stop,
-    };
+    let preflight = preflight(Corrupt::Deny, Duplicates::Drop, 8, &stop);
     let error = preflight.open(&data(root.path(), csv(), Valid::None), TaskKind::SingleLabel, &mut Silent).unwrap_err();
     let text = error.to_string();
     for expected in ["the label is empty", "no image", "a.jpg: the file is empty (0 bytes)", "c.jpg: the file is empty"]

@@ -25,19 +25,7 @@ fn pictures(files: &[(&str, Option<u64>)]) -> TempDir {
 }
 
 fn open(data: &Data, task: TaskKind) -> Result<(Dataset, Health), OpenError> {
-    let stop = StopSignal::default();
-    let Data { corrupt, duplicates, .. } = *data;
-    Preflight {
-        corrupt,
-        duplicates,
-        size: 32,
-        bits: 16,
-        extent: fastai_dsl::Extent::All,
-        limit: None,
-        known: None,
-        stop: &stop,
-    }
-    .open(data, task, &mut Silent)
+    preflight(data.corrupt, data.duplicates, 32, &StopSignal::default()).open(data, task, &mut Silent)
 }
 
 /// `data: folders` with its `valid` folder and the policy for broken files.
@@ -265,34 +253,99 @@ fn lists_that_are_cut_say_so() {
     assert!(titles.iter().all(|title| title.ends_with("the first")), "{titles:?}");
 }
 
-/// What is said of images that look alike, of which `split` holds out one.
-fn said_of_near(split: &Valid) -> String {
-    let near = vec![[PathBuf::from("r/a"), PathBuf::from("r/b")]];
-    Health { near, ..Health::default() }.notes(Path::new("r"), split).concat()
+/// A csv data set of the frames of films; `film` says of each frame which film it is of. The frames of a film differ in light.
+/// The column `flag` names the film if `named`, and is another for each frame otherwise.
+fn films(film: &[u64], named: bool) -> TempDir {
+    let cell = |(i, film): (usize, &u64)| {
+        let flag = if named { *film } else { i as u64 };
+        [format!("{i:02}"), ["x", "y"][i % 2].to_string(), flag.to_string()]
+    };
+    let cells: Vec<[String; 3]> = film.iter().enumerate().map(cell).collect();
+    let table: Vec<(&str, &str, &str)> = cells.iter().map(|[id, label, flag]| (&**id, &**label, &**flag)).collect();
+    let root = rows(&table);
+    for (i, film) in film.iter().enumerate() {
+        let mut frame = picture(*film);
+        let lighter = 2 * (i % 7) as u8;
+        frame.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|level| level.saturating_add(lighter)));
+        frame.save_with_format(root.path().join(format!("img/{i:02}.jpg")), image::ImageFormat::Png).unwrap();
+    }
+    root
+}
+
+/// Which film each of so many frames is of, where films of this length follow each other.
+fn in_order(frames: u64, length: u64) -> Vec<u64> {
+    (0..frames).map(|i| i / length).collect()
 }
 
 #[test]
-fn no_split_is_proposed_that_the_recipe_has() {
-    let (share, seed, fold) = (0.2, 42, 0);
-    let folds = |fold, dealing| Valid::Folds { count: 4, seed: 7, fold, dealing };
-    let patient = || "patient".to_string();
-    for (split, proposed, own) in [
-        (RANDOM, "`valid: blocks(20)`, `indices(..)` or, with a csv file, `grouped(..)`", "random"),
-        (Valid::Stratified { share, seed, fold }, "`valid: blocks(20)`", "stratified"),
-        (Valid::Blocks { size: 30, share, seed, fold }, "blocks of more than 30 images", "blocks("),
-        (Valid::Grouped { column: patient(), share, seed, fold }, "another column than \"patient\"", "blocks("),
-        (folds(None, Dealing::Stratified), "`valid: folds(4, seed = 7, blocks = 20)`", "blocks("),
-        (folds(Some(0), Dealing::Random), "`valid: folds(4, seed = 7, fold = 0, blocks = 20)`", "blocks("),
-        (folds(None, Dealing::Blocks(20)), "blocks of more than 20 images", "blocks = 20"),
-        (folds(None, Dealing::Grouped(patient())), "another column than \"patient\"", "valid: folds"),
-        (Valid::Indices("v.txt".into()), "let `valid: indices(\"v.txt\")` hold out both", "blocks"),
-        (Valid::Rows((0..5_000).collect()), "let `valid: rows(..)` hold out both images", "blocks"),
-        (Valid::Folder("valid".into()), "let `valid: folder(\"valid\")` hold out both images", "indices"),
-        (Valid::Column("test".into()), "let `valid: column(\"test\")` hold out both images", "grouped"),
-        (Valid::Given, "let the split hold out both images", "valid:"),
+fn a_split_that_parts_fewer_images_that_look_alike_is_proposed_with_their_number() {
+    let folds = Valid::Folds { count: 3, seed: Valid::default_seed(), fold: None, dealing: Dealing::Stratified };
+    for (film, named, split, proposed, parted) in [
+        (in_order(60, 5), true, RANDOM, "grouped(\"flag\", share = 0.2)", 0),
+        (in_order(60, 5), false, RANDOM, "blocks(10, share = 0.2)", 0),
+        // The films are no blocks of ten: two of them are parted.
+        (in_order(70, 7), false, RANDOM, "blocks(10, share = 0.2)", 12),
+        (in_order(60, 5), false, folds, "folds(3, blocks = 10)", 0),
     ] {
-        let said = said_of_near(&split);
-        assert!(said.contains(proposed) && !said.contains(own), "{split}: {said}");
+        let root = films(&film, named);
+        let (dataset, health) = open(&data(root.path(), csv(), split), TaskKind::SingleLabel).unwrap();
+        let together = health.together.clone().unwrap_or_else(|| panic!("nothing is proposed instead of {proposed}"));
+        assert_eq!((together.split.in_short().as_str(), together.parted), (proposed, parted));
+        let number = if parted == 0 { "none".to_string() } else { parted.to_string() };
+        let said = health.notes(root.path(), &dataset.split).join("\n");
+        assert_parts(&said, &[&format!("; with `valid: {proposed}` there would be {number}")]);
+        let turns: Vec<Valid> = match together.split.turns() {
+            Some(count) => (0..count).filter_map(|fold| together.split.fold_of(count, fold)).collect(),
+            None => {
+                assert_eq!(together.before, health.near.len());
+                vec![together.split]
+            }
+        };
+        // The data take what is proposed, and it parts as many as is said.
+        let near = |split: Valid| open(&data(root.path(), csv(), split), TaskKind::SingleLabel).unwrap().1.near.len();
+        assert_eq!(turns.into_iter().map(near).sum::<usize>(), parted, "{proposed}");
+    }
+}
+
+#[test]
+fn no_split_is_proposed_that_the_data_do_not_take_or_that_does_not_help() {
+    let (seed, fold) = (Valid::default_seed(), 0);
+    let interleaved: Vec<u64> = (0..60).map(|i| i % 12).collect();
+    for (film, split) in [
+        // Too few images for a block that is held out.
+        (in_order(9, 3), Valid::Random { share: 0.34, seed, fold }),
+        (in_order(9, 3), Valid::Folds { count: 2, seed, fold: None, dealing: Dealing::Stratified }),
+        // The frames of a film lie in many blocks.
+        (interleaved, RANDOM),
+    ] {
+        let root = films(&film, false);
+        let (dataset, health) = open(&data(root.path(), csv(), split), TaskKind::SingleLabel).unwrap();
+        assert!(!health.near.is_empty());
+        assert_eq!(health.together, None);
+        let said = health.notes(root.path(), &dataset.split).join("\n");
+        assert!(!said.contains("blocks") && !said.contains("grouped"), "{said}");
+    }
+}
+
+#[test]
+fn what_is_said_of_images_that_look_alike_fits_the_split() {
+    let near = vec![[PathBuf::from("r/a"), PathBuf::from("r/b")]];
+    let health = Health { near, ..Health::default() };
+    let (share, seed, fold) = (0.2, 42, 0);
+    let list = "; `valid: indices(..)`, a list of names, can keep such images on one side";
+    for (split, advice) in [
+        (RANDOM, list),
+        (Valid::Grouped { column: "patient".to_string(), share, seed, fold }, list),
+        (Valid::Folds { count: 4, seed, fold: None, dealing: Dealing::Blocks(20) }, ""),
+        (
+            Valid::Indices("v.txt".into()),
+            "; let `valid: indices(\"v.txt\")` hold out both images of such a pair, or neither",
+        ),
+        (Valid::Rows((0..5_000).collect()), "; let `valid: rows(..)` hold out both images of such a pair, or neither"),
+        (Valid::Given, "; let the split hold out both images of such a pair, or neither"),
+    ] {
+        let said = health.notes(Path::new("r"), &split).concat();
+        assert_eq!(said.split_once("a and b").unwrap().1, advice);
     }
 }
 

@@ -19,6 +19,7 @@ mod pipeline;
 mod resampling;
 mod rotate;
 mod scale;
+mod signature;
 
 pub use blur::blur;
 pub use crop::{Area, CropWindow, Cut, Try};
@@ -33,3 +34,4 @@ pub use operation::Operation;
 pub use pipeline::Transform;
 pub use rotate::{Warp, rotate};
 pub use scale::{resize, scale_min};
+pub use signature::Signature;

@@ -11,6 +11,7 @@ use super::normalize::normalize;
 use super::pad::pad;
 use super::resampling::{Resampling, augment};
 use super::scale::{resize, resize_window, scaled_size};
+use super::signature::Signature;
 use crate::random::{Address, Stream};
 
 /// Incremented whenever the output of [`Transform::valid`] changes.
@@ -111,33 +112,22 @@ impl Transform {
         images.flat_map(|image| (0..plane).flat_map(move |i| pixel(image, i))).collect()
     }
 
-    /// Everything that [`Transform::valid`] depends on besides the image, as a text that is stable between runs.
-    pub fn signature(&self) -> String {
+    /// Everything that [`Transform::valid`] depends on besides the image.
+    pub fn signature(&self) -> Signature {
         // Neither centre crop includes the border, and a squashed image has a reflected border regardless of training.
-        let (crop, pad) = if self.config.crop == Crop::None { ("none", self.pad) } else { ("center", 0) };
-        let Stats { mean, std } = self.stats;
-        let mut decoded = self.shorter_side().map_or(String::new(), |side| format!(" decoded to {side}"));
-        if self.config.bits != Demand::FULL.bits {
-            decoded += &format!(" of {} bits", self.config.bits);
-        }
-        if self.config.pixels == PixelFormat::Bytes {
-            decoded += " rounded to bytes";
-        }
-        format!("transforms {VERSION}: size {} crop {crop} pad {pad} mean {mean:?} std {std:?}{decoded}", self.size)
+        let (crop, pad) = if self.config.crop == Crop::None { (Crop::None, self.pad) } else { (Crop::Center, 0) };
+        let Transform { size, stats, ref config, .. } = *self;
+        Signature { version: VERSION, size, crop, pad, stats, demand: self.demand(), pixels: config.pixels }
     }
 
-    /// The shorter side that reduced decoding must preserve, pixels: twice that of the largest zoom. `None` for full
-    /// decoding, which the googlenet crop always needs.
-    pub fn shorter_side(&self) -> Option<u32> {
-        match (self.config.decode, self.config.crop) {
+    /// How images are to be decoded. Reduced decoding keeps twice the side of the largest zoom; the googlenet crop always needs
+    /// full decoding.
+    pub fn demand(&self) -> Demand {
+        let shorter = match (self.config.decode, self.config.crop) {
             (Decode::Full, _) | (_, Crop::Googlenet) => None,
             (Decode::Reduced, _) => Some((self.target(self.config.max_zoom[1]) as u32).saturating_mul(SPARE)),
-        }
-    }
-
-    /// How images are to be decoded.
-    pub fn demand(&self) -> Demand {
-        Demand { shorter: self.shorter_side(), bits: self.config.bits }
+        };
+        Demand { shorter, bits: self.config.bits }
     }
 
     /// The shorter side of an image scaled with `zoom`, pixels.

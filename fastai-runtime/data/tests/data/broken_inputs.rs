@@ -4,12 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
+use fastai_data::Dataset;
 use fastai_data::progress::{Silent, StopSignal};
-use fastai_data::{Dataset, Preflight};
-use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
+use fastai_dsl::{Column, Duplicates, Source, TaskKind, Valid};
 use tempfile::TempDir;
 
-use crate::{picture, table};
+use crate::{csv, data, picture, preflight, table};
 
 /// What comes of an input.
 enum Outcome {
@@ -225,19 +225,8 @@ fn images() -> Vec<(&'static str, Vec<u8>, Outcome)> {
 }
 
 fn look(dataset: &mut Dataset) -> Result<(), String> {
-    let stop = StopSignal::default();
-    let (corrupt, duplicates) = (Corrupt::Deny, Duplicates::Keep);
-    let preflight = Preflight {
-        corrupt,
-        duplicates,
-        size: 8,
-        bits: 16,
-        extent: fastai_dsl::Extent::All,
-        limit: None,
-        known: None,
-        stop: &stop,
-    };
-    preflight.check(dataset, &mut Silent).map(drop).map_err(|error| error.to_string())
+    let checked = preflight(Duplicates::Keep, 8, &StopSignal::default()).check(dataset, &mut Silent);
+    checked.map(drop).map_err(|error| error.to_string())
 }
 
 /// What preflight says of one file beside a sound one.
@@ -313,26 +302,10 @@ fn what_is_no_file_is_refused_without_waiting() {
     std::fs::rename(path("pipe.jpg"), path("train/x/pipe.jpg")).unwrap();
     std::fs::write(path("train/x/a.png"), fixture("rgb.png")).unwrap();
     std::fs::write(path("train/y/b.png"), fixture("alpha.png")).unwrap();
-    let data = data(folder.path(), Source::Folders { train: "train".to_string() });
+    let data = data(folder.path(), Source::Folders { train: "train".to_string() }, Valid::None);
     let mut dataset = Dataset::open(&data, TaskKind::SingleLabel).unwrap();
     let error = look(&mut dataset).unwrap_err();
     assert!(error.contains("pipe.jpg: is no regular file"), "{error}");
-}
-
-fn data(root: &Path, source: Source) -> Data {
-    Data {
-        root: Some(root.to_str().unwrap().to_string()),
-        source,
-        valid: Valid::None,
-        test: None,
-        batch: 2,
-        workers: None,
-        corrupt: Corrupt::Deny,
-        duplicates: Duplicates::Drop,
-        sampler: Sampler::Shuffle,
-        resize_to: None,
-        preflight: fastai_dsl::Extent::All,
-    }
 }
 
 #[rustfmt::skip] // a table
@@ -375,19 +348,8 @@ fn broken_tables_are_refused_with_the_line() {
     std::fs::create_dir(folder.path().join("img")).unwrap();
     std::fs::write(folder.path().join("img/a.jpg"), fixture("s420.jpg")).unwrap();
     std::fs::write(folder.path().join("img/b.jpg"), fixture("s444.jpg")).unwrap();
-    let source = Source::Csv {
-        labels: "labels.csv".to_string(),
-        images: "img".to_string(),
-        suffix: vec![".jpg".to_string()],
-        id: Column::Name("id".to_string()),
-        label: Column::Name("label".to_string()),
-        separator: " ".to_string(),
-        header: true,
-        columns: Vec::new(),
-        delimiter: ',',
-        encoding: fastai_dsl::Encoding::Utf8,
-    };
-    let data = data(folder.path(), source);
+    let columns = ["id", "label"].map(|name| Column::Name(name.to_string()));
+    let data = data(folder.path(), csv("labels.csv", "img", columns), Valid::None);
     let labels: PathBuf = folder.path().join("labels.csv");
     let mut table = "\n| csv file | what comes of it |\n|---|---|\n".to_string();
     let mut failures = Vec::new();

@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use fastai_data::progress::{Silent, StopSignal};
-use fastai_data::{Dataset, Preflight, decode};
+use fastai_data::{Dataset, decode};
+use fastai_dsl::Duplicates;
 use serde_json::Value;
+
+use crate::preflight;
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/images")
@@ -51,17 +54,7 @@ fn preflight_passes_every_kind() {
     let files = names.iter().enumerate().map(|(i, name)| (folder().join(name), ["x", "y"][i % 2]));
     let mut dataset = Dataset::from_files(files, &fastai_dsl::Valid::None).unwrap();
     let stop = StopSignal::default();
-    let preflight = Preflight {
-        corrupt: fastai_dsl::Corrupt::Deny,
-        duplicates: fastai_dsl::Duplicates::Drop,
-        size: 36,
-        bits: 16,
-        extent: fastai_dsl::Extent::All,
-        limit: None,
-        known: None,
-        stop: &stop,
-    };
-    let health = preflight.check(&mut dataset, &mut Silent).unwrap();
+    let health = preflight(Duplicates::Drop, 36, &stop).check(&mut dataset, &mut Silent).unwrap();
     assert_eq!((health.images, health.enlarged), (names.len(), 0));
     // Turned by EXIF: those that are higher than wide, a JPEG, a WebP and a TIFF.
     assert_eq!(health.sizes[0].0, [[36, 48, 3], [48, 36, names.len() as u32 - 3]]);

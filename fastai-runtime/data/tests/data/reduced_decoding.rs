@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_data::random::Stream;
 use fastai_data::transforms::{Pixels, Transform};
-use fastai_data::{decode, decode_reduced};
+use fastai_data::{decode, decode_as};
 use fastai_dsl::{Crop, Decode, Stats, TransformSet, Transforms};
 
 /// Most that the mean of one validation image's differences may be, grey levels.
@@ -43,7 +43,7 @@ fn differences(files: &[PathBuf], size: u32) -> (Vec<(f32, f32)>, usize) {
     let mut pair = [vec![0.0; 3 * (size * size) as usize], vec![0.0; 3 * (size * size) as usize]];
     let mut smaller = 0;
     let apart = files.iter().map(|file| {
-        let (whole, part) = (decode(file).unwrap(), decode_reduced(file, reduced.shorter_side()).unwrap());
+        let (whole, part) = (decode(file).unwrap(), decode_as(file, reduced.demand()).unwrap());
         smaller += usize::from(part.size() != whole.size());
         full.valid(&whole, &mut pair[0]);
         reduced.valid(&part, &mut pair[1]);
@@ -87,7 +87,7 @@ fn augmented_photos_differ_as_little() {
     for (row, file) in files.iter().enumerate() {
         let address = Stream::new(1, "transform").address(&[row as u64]);
         full.train(&decode(file).unwrap(), address, &mut pair[0]);
-        reduced.train(&decode_reduced(file, reduced.shorter_side()).unwrap(), address, &mut pair[1]);
+        reduced.train(&decode_as(file, reduced.demand()).unwrap(), address, &mut pair[1]);
         let (mean, _) = difference(&pair[0], &pair[1]);
         assert!(mean < MEAN, "{}: {mean}", file.display());
         sum += mean;
@@ -120,12 +120,12 @@ fn the_largest_zoom_counts_and_the_signature_tells() {
     };
     let full = config([1.0, 1.5], Decode::Full, Crop::Random);
     let reduced = config([1.0, 1.5], Decode::Reduced, Crop::Random);
-    assert_eq!((full.shorter_side(), reduced.shorter_side()), (None, Some(192)));
+    assert_eq!((full.demand().shorter, reduced.demand().shorter), (None, Some(192)));
     let plain = config([1.0, 1.0], Decode::Reduced, Crop::Random);
-    assert_eq!(plain.shorter_side(), Some(128));
+    assert_eq!(plain.demand().shorter, Some(128));
     // What is cached for one must not be read for another.
     assert_ne!(full.signature(), reduced.signature());
     assert_ne!(plain.signature(), reduced.signature());
     let googlenet = config([1.0, 1.0], Decode::Reduced, Crop::Googlenet);
-    assert_eq!(googlenet.shorter_side(), None, "its crop may show a small part of the image");
+    assert_eq!(googlenet.demand().shorter, None, "its crop may show a small part of the image");
 }

@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use fastai_data::progress::{Silent, StopSignal};
-use fastai_data::{Dataset, Health, Histogram, Preflight, cv_indices};
-use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
+use fastai_data::{Dataset, Health, Histogram, cv_indices};
+use fastai_dsl::{Column, Data, Source, TaskKind, Valid};
+
+use crate::{data, preflight};
 
 fn set(name: &str) -> PathBuf {
     let root = std::env::var_os("FASTAI_TEST_DATA").map(PathBuf::from);
@@ -15,51 +17,12 @@ fn set(name: &str) -> PathBuf {
     folder
 }
 
-fn data(root: &Path, source: Source, valid: Valid) -> Data {
-    Data {
-        root: Some(root.to_str().unwrap().to_string()),
-        source,
-        valid,
-        test: None,
-        batch: 64,
-        workers: None,
-        corrupt: Corrupt::Deny,
-        duplicates: Duplicates::Drop,
-        sampler: Sampler::Shuffle,
-        resize_to: None,
-        preflight: fastai_dsl::Extent::All,
-    }
-}
-
 fn csv(labels: &str, images: &str) -> Source {
-    Source::Csv {
-        labels: labels.to_string(),
-        images: images.to_string(),
-        suffix: vec![".jpg".to_string()],
-        id: Column::Position(0),
-        label: Column::Position(1),
-        separator: " ".to_string(),
-        header: true,
-        columns: Vec::new(),
-        delimiter: ',',
-        encoding: fastai_dsl::Encoding::Utf8,
-    }
+    crate::csv(labels, images, [0, 1].map(Column::Position))
 }
 
 fn look(data: &Data, task: TaskKind, size: u32) -> (Dataset, Health) {
-    let stop = StopSignal::default();
-    let (corrupt, duplicates) = (data.corrupt, data.duplicates);
-    let preflight = Preflight {
-        corrupt,
-        duplicates,
-        size,
-        bits: 16,
-        extent: fastai_dsl::Extent::All,
-        limit: None,
-        known: None,
-        stop: &stop,
-    };
-    preflight.open(data, task, &mut Silent).unwrap()
+    preflight(data.duplicates, size, &StopSignal::default()).open(data, task, &mut Silent).unwrap()
 }
 
 const RANDOM: Valid = Valid::Random { share: 0.2, seed: 42, fold: 0 };
@@ -138,17 +101,11 @@ fn the_breeds_split_is_the_originals() {
     assert_eq!(dataset.valid.iter().map(|item| item.id.as_str()).collect::<HashSet<_>>(), held_out);
     let stratified = breeds(Valid::Stratified { share: 0.2, seed: 42, fold: 0 }).unwrap();
     assert_eq!(stratified.valid.len(), 2044);
-    let all: Vec<f64> = dataset.class_counts().iter().zip(per_class(&dataset)).map(|(t, v)| (t + v) as f64).collect();
-    for (held, all) in per_class(&stratified).into_iter().zip(all) {
+    let held_out = |dataset: &Dataset| dataset.counts_of(&dataset.valid);
+    let all: Vec<f64> = dataset.class_counts().iter().zip(held_out(&dataset)).map(|(t, v)| (t + v) as f64).collect();
+    for (held, all) in held_out(&stratified).into_iter().zip(all) {
         assert!((held as f64 - 0.2 * all).abs() <= 1.0, "{held} of {all}");
     }
-}
-
-/// Validation images of each class.
-fn per_class(dataset: &Dataset) -> Vec<u64> {
-    let mut other = dataset.clone();
-    std::mem::swap(&mut other.train, &mut other.valid);
-    other.class_counts()
 }
 
 #[test]

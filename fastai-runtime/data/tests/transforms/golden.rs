@@ -428,7 +428,7 @@ fn the_googlenet_crop_is_a_squashed_part_of_the_full_image() {
 #[test]
 fn the_signature_tells_what_validation_depends_on() {
     let base = config(TransformSet::SideOn, 64, Crop::Random);
-    let signature = |t: &Transforms| Transform::new(t, Stats::IMAGENET).signature();
+    let signature = |t: &Transforms| Transform::new(t, Stats::IMAGENET).signature().to_string();
     assert_eq!(
         signature(&base),
         "transforms 3: size 64 crop center pad 0 mean [0.485, 0.456, 0.406] std [0.229, 0.224, 0.225]"
@@ -441,7 +441,7 @@ fn the_signature_tells_what_validation_depends_on() {
         signature(&Transforms { size: 65, ..base.clone() }),
         signature(&squash),
         signature(&Transforms { pad: 4, ..squash.clone() }),
-        Transform::new(&base, Stats::TENSORFLOW_LITE).signature(),
+        Transform::new(&base, Stats::TENSORFLOW_LITE).signature().to_string(),
         signature(&Transforms { pixels: PixelFormat::Bytes, ..base.clone() }),
     ];
     for (i, other) in others.iter().enumerate() {

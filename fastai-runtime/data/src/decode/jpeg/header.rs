@@ -30,8 +30,6 @@ pub(super) struct Header<'a> {
     pub(super) progressive: bool,
     /// MCUs between restarts, 0 for none.
     pub(super) restart: usize,
-    /// The first Exif segment's content after its name.
-    pub(super) exif: Option<&'a [u8]>,
     /// What follows the segments read so far.
     pub(super) rest: &'a [u8],
     jfif: bool,
@@ -105,7 +103,6 @@ impl<'a> Header<'a> {
             definitions: [None; 4],
             progressive: false,
             restart: 0,
-            exif: None,
             rest: bytes.strip_prefix(&[0xff, 0xd8])?,
             jfif: false,
             adobe: None,
@@ -162,11 +159,6 @@ impl<'a> Header<'a> {
                     self.restart = usize::from(u16::from_be_bytes(interval));
                 }
                 0xe0 => self.jfif |= segment.starts_with(b"JFIF\0"),
-                0xe1 => {
-                    if let Some(exif) = segment.strip_prefix(b"Exif\0\0") {
-                        self.exif.get_or_insert(exif);
-                    }
-                }
                 0xee if segment.starts_with(b"Adobe") => {
                     self.adobe = Some(*segment.get(11).ok_or(CUT)?);
                 }

@@ -42,7 +42,7 @@ pub(super) struct CsvRows {
 }
 
 /// What a row takes beside its text, bytes: its strings and path, its item, its place in the split and its looks.
-const ROW_BYTES: u64 = 450;
+const ROW_BYTES: u64 = 740;
 
 impl CsvRows {
     /// Counts the memory of a row; says so where the rows no longer fit into three quarters of what the process may have.

@@ -76,7 +76,7 @@ pub(crate) fn open(path: &Path, delimiter: char, encoding: Encoding) -> Result<C
             if start.starts_with(b"\xff\xfe\0\0") || start.starts_with(b"\0\0\xfe\xff") {
                 return Err(named("this is UTF-32: save it as UTF-8".to_string()));
             }
-            if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") || is_wide(&start) {
+            if is_marked(&start) || is_wide(&start) {
                 return Err(named("this is UTF-16: save it as UTF-8, or say `encoding: utf16`".to_string()));
             }
             if start.contains(&0) {
@@ -84,14 +84,19 @@ pub(crate) fn open(path: &Path, delimiter: char, encoding: Encoding) -> Result<C
             }
             Box::new(BufReader::new(Cursor::new(start).chain(file)))
         }
-        Encoding::Latin1 => Box::new(Cursor::new(latin1(&whole(file, start)?))),
+        Encoding::Latin1 => {
+            if let Some(other) = other_than_latin1(&start) {
+                return Err(named(format!("this is {other}, and no Latin-1, as `encoding` says")));
+            }
+            Box::new(Cursor::new(latin1(&whole(file, start)?)))
+        }
         Encoding::Utf16 => {
             let bytes = whole(file, start)?;
             if let Some(other) = narrow(&bytes) {
                 return Err(named(format!("this is no UTF-16, as `encoding` says, but {other}")));
             }
-            let text = utf16(&bytes);
-            Box::new(Cursor::new(text.ok_or_else(|| named("this is no UTF-16, as `encoding` says".to_string()))?))
+            let text = utf16(&bytes).map_err(|fault| named(fault.describe(bytes.len())))?;
+            Box::new(Cursor::new(text))
         }
     };
     let delimiter = delimiter as u8;
@@ -117,6 +122,11 @@ pub(crate) fn reason(error: &::csv::Error) -> String {
     }
 }
 
+/// Whether text begins with a byte order mark of UTF-16.
+fn is_marked(start: &[u8]) -> bool {
+    start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff")
+}
+
 /// Whether text looks like UTF-16 without a byte order mark: every other byte is 0.
 fn is_wide(start: &[u8]) -> bool {
     let pairs = start.as_chunks::<2>().0;
@@ -134,6 +144,19 @@ const WINDOWS: [char; 32] = [
     '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
+/// What a file is instead of Latin-1, in which every byte is a character, and what to say then.
+fn other_than_latin1(start: &[u8]) -> Option<&'static str> {
+    if is_marked(start) {
+        Some("UTF-16 by its byte order mark (say `encoding: utf16`, or save it as UTF-8)")
+    } else if is_wide(start) {
+        Some("UTF-16 by its zero bytes (say `encoding: utf16`, or save it as UTF-8)")
+    } else if start.starts_with(b"\xef\xbb\xbf") {
+        Some("UTF-8 by its byte order mark (leave `encoding` out)")
+    } else {
+        start.contains(&0).then_some("no text, as it contains zero bytes")
+    }
+}
+
 fn latin1(bytes: &[u8]) -> String {
     let one = |byte: &u8| match byte {
         0x80..=0x9f => WINDOWS[usize::from(byte - 0x80)],
@@ -145,8 +168,7 @@ fn latin1(bytes: &[u8]) -> String {
 /// What bytes are instead of UTF-16, and what to say then. Delimiters and the ends of lines have a zero byte in UTF-16, so that
 /// a table without any is none; read all the same, it would be one row of strange characters.
 fn narrow(bytes: &[u8]) -> Option<&'static str> {
-    let marked = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
-    if marked || bytes.is_empty() || bytes.contains(&0) {
+    if is_marked(bytes) || bytes.is_empty() || bytes.contains(&0) {
         return None;
     }
     Some(match std::str::from_utf8(bytes) {
@@ -155,8 +177,26 @@ fn narrow(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
+/// Where UTF-16 holds half a character: the number of its first byte, from 0.
+#[derive(Debug, PartialEq)]
+struct HalfCharacter(usize);
+
+impl HalfCharacter {
+    /// Says what is wrong with a file of so many bytes.
+    fn describe(&self, bytes: usize) -> String {
+        let at = self.0 + 1;
+        match bytes - self.0 {
+            // A character has two bytes, or four.
+            0..4 => format!(
+                "this UTF-16 ends in the middle of a character (byte {at}): was it cut off? Copy or save it again"
+            ),
+            _ => format!("this is no UTF-16, as `encoding` says: byte {at} begins half a character"),
+        }
+    }
+}
+
 /// Decodes UTF-16. Without a byte order mark, the byte that is zero in delimiters, digits and the ends of lines comes first.
-fn utf16(bytes: &[u8]) -> Option<String> {
+fn utf16(bytes: &[u8]) -> Result<String, HalfCharacter> {
     let (pairs, rest) = bytes.as_chunks::<2>();
     let big = match pairs.first() {
         Some(b"\xfe\xff") => true,
@@ -164,8 +204,14 @@ fn utf16(bytes: &[u8]) -> Option<String> {
         _ => zeros(pairs, 0) > zeros(pairs, 1),
     };
     let units = pairs.iter().map(|pair| if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) });
-    let text: Option<String> = char::decode_utf16(units).map(Result::ok).collect();
-    text.filter(|_| rest.is_empty())
+    let mut text = String::with_capacity(bytes.len() / 2);
+    let mut at = 0;
+    for character in char::decode_utf16(units) {
+        let character = character.map_err(|_| HalfCharacter(at))?;
+        at += 2 * character.len_utf16();
+        text.push(character);
+    }
+    if rest.is_empty() { Ok(text) } else { Err(HalfCharacter(at)) }
 }
 
 #[cfg(test)]
@@ -204,9 +250,37 @@ mod tests {
             assert!(rows(unmarked, ';', Encoding::Utf8).unwrap_err().starts_with("this is UTF-16"));
             assert_eq!(rows(unmarked, ';', Encoding::Utf16).unwrap(), wanted);
         }
-        assert!(rows(&little[..little.len() - 1], ';', Encoding::Utf16).unwrap_err().starts_with("this is no UTF-16"));
+        for bytes in [&little[..], &big[..], &little[2..], &big[2..]] {
+            let error = rows(bytes, ';', Encoding::Latin1).unwrap_err();
+            assert!(error.starts_with("this is UTF-16 by its ") && error.contains("`encoding: utf16`"), "{error}");
+        }
+        let error = rows("\u{feff}id;breed\n".as_bytes(), ';', Encoding::Latin1).unwrap_err();
+        assert_eq!(
+            error,
+            "this is UTF-8 by its byte order mark (leave `encoding` out), and no Latin-1, as `encoding` says"
+        );
         let error = rows(b"id,breed\na,x\n\xe9,y\n", ',', Encoding::Utf8).unwrap_err();
         assert_eq!(error, "3: this line is not UTF-8: save the file as UTF-8, or say `encoding: latin1`");
+    }
+
+    #[test]
+    fn half_a_character_of_utf16_is_named_by_its_byte() {
+        let text = "id;breed\na;\u{1f436}";
+        for order in [u16::to_le_bytes as fn(u16) -> [u8; 2], u16::to_be_bytes] {
+            let bytes: Vec<u8> = text.encode_utf16().flat_map(order).collect();
+            assert_eq!(utf16(&bytes), Ok(text.to_string()));
+            let length = bytes.len();
+            for (end, at) in
+                [(length - 1, length - 4), (length - 2, length - 4), (length - 3, length - 4), (length - 5, length - 6)]
+            {
+                let error = rows(&bytes[..end], ';', Encoding::Utf16).unwrap_err();
+                let ends = format!("this UTF-16 ends in the middle of a character (byte {}): ", at + 1);
+                assert!(error.starts_with(&ends), "{end}: {error}");
+            }
+        }
+        let lone: Vec<u8> = [0x69, 0x64, 0xd83d, 0x3b, 0x61, 0x0a].into_iter().flat_map(u16::to_le_bytes).collect();
+        let error = rows(&lone, ';', Encoding::Utf16).unwrap_err();
+        assert_eq!(error, "this is no UTF-16, as `encoding` says: byte 5 begins half a character");
     }
 
     #[test]
@@ -217,8 +291,10 @@ mod tests {
             (b"\x1f\x8b\x08\0", "this is packed with gzip, no csv file: unpack it"),
             (b"a,b\n\0\0\0,c\n", "this is no text"),
         ] {
-            let error = rows(bytes, ',', Encoding::Utf8).unwrap_err();
-            assert!(error.starts_with(expected), "{error}");
+            for encoding in [Encoding::Utf8, Encoding::Latin1] {
+                let error = rows(bytes, ',', encoding).unwrap_err();
+                assert!(error.starts_with(expected), "{error}");
+            }
         }
     }
 }
