@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use fastai_dsl::{LossSpec, Step};
+use fastai_dsl::{LossSpec, Stage};
 
 use crate::data::OpenError;
 use crate::data::byte_units::in_units;
@@ -63,11 +63,12 @@ pub enum RunError {
         /// What to lower.
         lower: String,
     },
-    /// The memory of a GPU is too small for a training step. The state of the run is kept to go on with its batches in more
-    /// parts, in another process: burn does not give back what the step held.
+    /// The memory of a GPU is too small for a step with its batches in the parts that were tried. The state that was kept last
+    /// says to go on in more, and [`resume`](crate::engine::resume) does so, in another process: burn does not give back what the
+    /// step held.
     #[error(
-        "{step}: the memory of {device} is too small for a batch in fewer than {parts} parts ({reason}), and what was tried \
-         holds it until this process ends"
+        "{step}: the memory of {device} is too small for a batch in fewer than {parts} parts ({reason}), and what the step took \
+         is not given back before this process ends; the state of the run is kept, to be resumed in another"
     )]
     NoRoom {
         /// The step.
@@ -176,8 +177,9 @@ pub struct FailedStep {
 }
 
 impl FailedStep {
-    pub(crate) fn new(index: usize, step: &Step) -> Self {
-        FailedStep { number: index + 1, call: step.to_string() }
+    /// The step of the stage with this index, from 0.
+    pub(crate) fn of(index: usize, stage: &Stage) -> Self {
+        FailedStep { number: index + 1, call: stage.text.clone() }
     }
 }
 
@@ -304,9 +306,9 @@ impl RunError {
     }
 
     /// Adds the step to an error of a fit, which does not know it.
-    pub(crate) fn in_step(mut self, index: usize, failed: &Step) -> Self {
+    pub(crate) fn in_step(mut self, index: usize, failed: &Stage) -> Self {
         if let RunError::Diverged { step, .. } = &mut self {
-            *step = Some(FailedStep::new(index, failed));
+            *step = Some(FailedStep::of(index, failed));
         }
         self
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastai_dsl::in_todays_words;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::RecipeText;
-use fastai_runtime::report::{Baseline, Evaluation, Folds, Summary};
+use fastai_runtime::report::{Evaluation, Folds, Summary};
 use fastai_runtime::{RunError, RunOptions, engine, progress};
 
 use super::cache;
@@ -121,7 +121,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
 fn go_on(args: &RunArgs, folder: &Path, error: &RunError) -> Failure {
     use std::os::unix::process::CommandExt;
 
-    eprintln!("{error}: the run goes on in a new one");
+    eprintln!("{error}, which begins now");
     let mut command = match std::env::current_exe() {
         Ok(program) => std::process::Command::new(program),
         Err(error) => return Failure::Failed(format!("cannot find this program: {error}; {}", resuming(folder))),
@@ -201,7 +201,7 @@ fn reached(summary: &Summary, warns: bool) -> String {
     if let Some(last) = &summary.r#final {
         out += &line(if summary.folds.is_some() { "all folds" } else { "final" }, last);
     }
-    let warnings = [summary.lost(), summary.baseline.as_ref().and_then(Baseline::unbeaten)];
+    let warnings = [summary.lost(), summary.unbeaten()];
     for warning in warnings.into_iter().flatten().filter(|_| warns) {
         out += &format!("warning: {warning}\n");
     }

@@ -1,7 +1,7 @@
 //! Batches that do not fit into memory as a whole.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 
@@ -69,6 +69,22 @@ fn evaluation_with_little_memory_passes_in_parts_to_the_same_bytes() {
     assert!(whole.1.len() == 2 && whole.1 == split.1, "the activations differ");
     assert!(whole.2 == split.2, "the weights differ");
     assert_eq!(whole.3, split.3);
+
+    let validate = |memory: &[&str]| {
+        let mut command = fastai(&scratch);
+        command.args(["validate", "--device", "cpu", "--json"]).args(memory).arg(scratch.path().join("whole"));
+        let output = command.assert().success().get_output().clone();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (whole, split) = (validate(&[]), validate(&["--memory", &limit]));
+    assert_eq!(whole.0, split.0);
+    let parts = "passes the body in 4 parts of at most 4 images; the results are those of whole batches";
+    assert!(split.1.contains(parts) && !whole.1.contains(" parts of "), "{}", split.1);
+    let mut command = fastai(&scratch);
+    command.args(["validate", "-q", "--device", "cpu", "--memory", "1K"]).arg(scratch.path().join("whole"));
+    let said = stderr(&mut command, 1);
+    let (_, enough) = said.split_once("`--memory` allows 1.0 kB: `--memory ").unwrap_or_else(|| panic!("{said}"));
+    validate(&["--memory", enough.split('`').next().unwrap()]);
 }
 
 #[test]
@@ -102,16 +118,31 @@ fn a_run_with_little_memory_trains_in_parts_and_says_so() {
     assert!(said.iter().any(|note| note.contains(parts) && note.contains("4 parts of at most 4 images")), "{said:?}");
 
     // It goes on in these parts without being told, and ends with the same bytes.
-    let words = arguments("stopped");
-    let words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).collect();
-    let (mut child, lines) = started(&scratch, &[], &words, "[7/9] ");
-    std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    let said: Vec<String> = lines.map(Result::unwrap).collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{said:?}");
+    let stop_in_step_7 = |words: Vec<OsString>| {
+        let words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).collect();
+        let (mut child, lines) = started(&scratch, &[], &words, "[7/9] ");
+        std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        let said: Vec<String> = lines.map(Result::unwrap).collect();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{said:?}");
+    };
+    stop_in_step_7(arguments("stopped"));
     let said = stderr(fastai(&scratch).args(["run", "--device", "cpu", "--resume"]).arg(out("stopped")), 0);
     assert!(said.contains("goes on in step 7"), "{said}");
     let model = |name: &str| fs::read(out(name).join("models/final.safetensors")).unwrap();
     assert!(model("whole") == model("stopped"), "the weights differ");
+
+    // One that began with whole batches goes on in parts in the middle of its fit, and its summary says so.
+    let mut unlimited = arguments("shrunk");
+    unlimited.drain(3..5);
+    stop_in_step_7(unlimited);
+    fastai(&scratch)
+        .args(["run", "--device", "cpu", "--memory", &limit, "--resume"])
+        .arg(out("shrunk"))
+        .assert()
+        .success();
+    let said = notes(&out("shrunk"));
+    let after_batches = |note: &String| note.contains("goes on in step 7 of 9, after ");
+    assert!(said.iter().any(|note| note.contains(parts)) && said.iter().any(after_batches), "{said:?}");
 
     let mut little = arguments("little");
     little[4] = (weights / 2).to_string().into();

@@ -67,6 +67,9 @@ mod tests {
                       backtrace available\nAsked at:\nNo backtrace available)";
         assert_eq!(cause_in(memory), "out of device memory allocating 8388608 bytes");
         assert!(is_memory(&cause_in(memory)));
+        let lost = "Error while reading data\nCaused by:\n  couldn't find resource for that handle: Memory location was never \
+                    initialized\nNo backtrace available";
+        assert!(is_memory(&cause_in(lost)));
         let compiler = "Error while reading data\nCaused by:\n  A launch error happened\nCaused by:\n  An error caused the \
                         compilation to fail\nCaused by:\n  [Compilation Error] \n    include/mma.h(55): catastrophic \
                         error: cannot open source file \"crt/mma.h\"\n      #include \"crt/mma.h\"\n[Source]\n..";

@@ -103,11 +103,13 @@ pub(crate) fn is_cpu(device: &Device) -> bool {
     device.clone().without_autodiff() == Device::flex()
 }
 
-/// Whether a driver's reason is that memory ran out.
+/// Whether a driver's reason is that memory ran out. What burn's runtime calls never initialized is a result whose memory it could
+/// not get, and of which it has lost the reason.
 pub(crate) fn is_memory(reason: &str) -> bool {
+    const MEMORY: [&str; 7] =
+        ["out of memory", "outofmemory", "out_of_memory", "device memory", "allocat", "too large", "never initialized"];
     let reason = reason.to_lowercase();
-    let memory = ["out of memory", "outofmemory", "out_of_memory", "device memory", "allocat", "too large"];
-    memory.iter().any(|word| reason.contains(word))
+    MEMORY.iter().any(|word| reason.contains(word))
 }
 
 /// What to do about a device that failed in the middle of the work.

@@ -1,6 +1,7 @@
 //! Restores a run to the state that it kept.
 
 use super::beginning::initial_network;
+use super::notes_of_parts;
 use super::session::Session;
 use super::snapshot::{KeptFile, KeptMidway};
 use crate::RunError;
@@ -43,6 +44,10 @@ impl Session<'_> {
             directory: now.directory,
             ..std::mem::take(&mut self.summary)
         };
+        // The run has said it when it opened; it may have found more parts since this state was kept.
+        let parts = notes_of_parts(&self.stages, &self.snapshot.parts);
+        let new: Vec<String> = parts.filter(|note| !self.summary.notes.contains(note)).collect();
+        self.summary.notes.extend(new);
         if before != here {
             self.note(format!("training convolved in {before} before and does in {here} on this device"));
         }

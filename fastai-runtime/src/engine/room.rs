@@ -55,7 +55,7 @@ fn fits_into(recipe: &Recipe, plan: &Plan, there: u64, stated: bool) -> Result<V
         format!("smaller images than {} px, or a smaller network", stage.state.size)
     };
     let lower = if stated { format!("{lower}; or `--memory {}M`", least.div_ceil(1_000_000)) } else { lower };
-    Err(RunError::TooLarge { step: FailedStep::new(index, &stage.step), needs: least, there, stated, lower })
+    Err(RunError::TooLarge { step: FailedStep::of(index, stage), needs: least, there, stated, lower })
 }
 
 /// The step that computes the cached activations which the stage with this index finds changed, by another size or other weights
@@ -89,9 +89,14 @@ fn least_of(stage: &Stage, memory: StageMemory) -> u64 {
     if splits(stage, memory) { memory.total().min(in_fewest) } else { memory.total() }
 }
 
-/// Whether the images of a batch pass the body and may do so in parts. `average` takes the statistics of whole batches.
+/// Whether the images of a batch pass the body and may do so in parts.
 fn splits(stage: &Stage, memory: StageMemory) -> bool {
-    memory.activations > 0 && stage.step.kind() != StepKind::Average
+    memory.activations > 0 && passes_in_parts(&stage.step)
+}
+
+/// Whether what such a step passes through the body may pass in parts. `average` takes the statistics of whole batches.
+pub(super) fn passes_in_parts(step: &Step) -> bool {
+    step.runs_network() && step.kind() != StepKind::Average
 }
 
 /// What a run says of the stages whose batches pass in parts, by [`fits_memory`].
@@ -101,7 +106,7 @@ pub fn notes_of_parts<'a>(stages: &'a [Stage], parts: &'a [usize]) -> impl Itera
         .zip(parts)
         .enumerate()
         .filter(|(_, (_, parts))| **parts > 1)
-        .map(|(index, (stage, parts))| format!("step {} `{}`: {}", index + 1, stage.step, in_parts(stage, *parts)))
+        .map(|(index, (stage, parts))| format!("step {} `{}`: {}", index + 1, stage.text, in_parts(stage, *parts)))
 }
 
 /// Images of a part, where the batches of a stage pass the body in so many.

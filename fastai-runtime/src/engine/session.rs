@@ -66,6 +66,8 @@ pub(super) struct Session<'a> {
     pub(super) times: KeepingTimes,
     /// The next fit, if it continues.
     pub(super) continued: Option<Continued>,
+    /// The step of the last fit, if its verdict was told when it ended: the run's end need not repeat it.
+    pub(super) told: Option<usize>,
     /// When this process began to work on the run.
     pub(super) began: Instant,
     /// Whether the weights differ from those of the snapshot.
@@ -153,12 +155,14 @@ impl Session<'_> {
         ModelMeta { head: self.head.clone(), seed: self.seed, threshold, class_weights, ..meta }
     }
 
-    /// Runs the unfinished steps. A failure of a GPU's driver becomes an error, so that the run keeps its results.
+    /// Runs the unfinished steps. A failure of a GPU's driver becomes an error, so that the run keeps its results; where memory
+    /// ran out, it is [one to go on from](Self::in_more_parts).
     pub(super) fn run_unfinished(&mut self, started: Instant) -> Result<(), RunError> {
         let (device, name) = (self.learner.device().clone(), self.summary.device.clone());
-        device::guarded_on(&device, &name, || self.run_steps(started)).unwrap_or_else(|failed| {
+        let result = device::guarded_on(&device, &name, || self.run_steps(started)).unwrap_or_else(|failed| {
             self.progress.finish();
             Err(failed.into())
-        })
+        });
+        result.map_err(|error| self.in_more_parts(error))
     }
 }

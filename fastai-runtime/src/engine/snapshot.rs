@@ -30,6 +30,8 @@ const KEPT: usize = 2;
 const LOCK: &str = "lock";
 /// The state of a run of folds, which has no snapshots of its own.
 pub(super) const FOLDS: &str = "folds.state";
+/// Of a folder without a state.
+const NO_SNAPSHOT: &str = "it holds no snapshot";
 /// Largest snapshot that is read, bytes; the curves of a million batches take less.
 const MAX_BYTES: u64 = 1 << 30;
 
@@ -259,11 +261,7 @@ impl SnapshotFolder {
     /// Writes `snapshot` as the state to continue from and removes files that only older snapshots needed.
     pub(super) fn write(&mut self, snapshot: &Snapshot) -> Result<(), RunError> {
         let place = snapshot.place();
-        let path = self.file(&place.state());
-        let mut content = Vec::new();
-        ciborium::into_writer(snapshot, &mut content)
-            .map_err(|e| RunError::file("write", &path, std::io::Error::other(e)))?;
-        write_sealed(&path, KIND, &content)?;
+        write_state(&self.file(&place.state()), snapshot)?;
         self.kept.retain(|(before, _)| *before < place);
         self.kept.push((place, snapshot.files().map(|kept| kept.file.clone()).collect()));
         self.kept.drain(..self.kept.len().saturating_sub(KEPT));
@@ -278,6 +276,22 @@ impl SnapshotFolder {
             }
         }
         Ok(())
+    }
+
+    /// Changes the state to continue from: the last that was written, or else the one that was read. The files beside it stay.
+    ///
+    /// # Errors
+    /// If there is none, it is damaged, or it cannot be written; it is then what it was.
+    pub(super) fn amend(&self, change: impl FnOnce(&mut Snapshot)) -> Result<(), RunError> {
+        let broken = |path: PathBuf, reason: String| RunError::from(ResumeError::Broken { path, reason });
+        let Some((place, _)) = self.kept.last() else {
+            return Err(broken(self.path.clone(), NO_SNAPSHOT.to_string()));
+        };
+        let path = self.file(&place.state());
+        let mut snapshot = read_state(&path, *place).map_err(|why| broken(path.clone(), why))?;
+        change(&mut snapshot);
+        debug_assert_eq!(snapshot.place(), *place, "another moment has another file");
+        write_state(&path, &snapshot)
     }
 
     /// Reads the newest snapshot whose files are undamaged, and describes the newer ones that are not.
@@ -300,16 +314,13 @@ impl SnapshotFolder {
             }
         }
         let newest = damaged.into_iter().next();
-        let (path, reason) = newest.unwrap_or_else(|| (self.path.clone(), "it holds no snapshot".to_string()));
+        let (path, reason) = newest.unwrap_or_else(|| (self.path.clone(), NO_SNAPSHOT.to_string()));
         Err(ResumeError::Broken { path, reason }.into())
     }
 
     /// Reads one snapshot; the error names the file that cannot be used.
     fn read_one(&self, path: &Path, place: SnapshotMoment) -> Result<Snapshot, (PathBuf, String)> {
-        let bad = |reason: String| (path.to_path_buf(), reason);
-        refuse_link(path).map_err(|e| bad(reason(e)))?;
-        let bytes = read_sealed(path, KIND, MAX_BYTES).map_err(|e| bad(e.error.to_string()))?.map_err(bad)?;
-        let snapshot = Snapshot::decode(&bytes, place).map_err(bad)?;
+        let snapshot = read_state(path, place).map_err(|why| (path.to_path_buf(), why))?;
         let fails = |kept: &KeptFile, error: RunError| (self.file(&kept.file), reason(error));
         let weights = snapshot.weights.iter().chain(snapshot.midway.iter().flat_map(KeptMidway::networks));
         for kept in weights {
@@ -344,6 +355,22 @@ impl SnapshotFolder {
         let _ = std::fs::remove_dir_all(path);
         Ok(())
     }
+}
+
+/// Writes a state as the whole content of its file, or not at all.
+fn write_state(path: &Path, snapshot: &Snapshot) -> Result<(), RunError> {
+    let mut content = Vec::new();
+    ciborium::into_writer(snapshot, &mut content)
+        .map_err(|e| RunError::file("write", path, std::io::Error::other(e)))?;
+    write_sealed(path, KIND, &content)?;
+    Ok(())
+}
+
+/// Reads the state of that place; the error says why the file is none.
+fn read_state(path: &Path, place: SnapshotMoment) -> Result<Snapshot, String> {
+    refuse_link(path).map_err(reason)?;
+    let bytes = read_sealed(path, KIND, MAX_BYTES).map_err(|e| e.error.to_string())??;
+    Snapshot::decode(&bytes, place)
 }
 
 /// Why a file of a snapshot cannot be used, without the file, which the error of the snapshot names.
@@ -390,6 +417,8 @@ pub(super) fn text_differences(run: &str, other: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::TensorData;
+
     use super::*;
 
     fn snapshot() -> Snapshot {
@@ -498,6 +527,51 @@ mod tests {
         let broken = error();
         assert_eq!(broken.matches("after-1.safetensors").count(), 1, "{broken}");
         assert!(broken.ends_with("; the run cannot be continued: start it anew"), "{broken}");
+    }
+
+    #[test]
+    fn the_state_to_go_on_from_changes_alone() {
+        let run = tempfile::tempdir().unwrap();
+        let mut folder = SnapshotFolder::take(run.path()).unwrap();
+        assert!(folder.amend(|_| ()).unwrap_err().to_string().contains(NO_SNAPSHOT));
+        folder.write(&Snapshot { parts: vec![1, 1], ..snapshot() }).unwrap();
+        // In the middle of a fit.
+        let (place, file) = (SnapshotMoment { finished: 0, batches: 31 }, "after-0-batch-31-optimizer.safetensors");
+        let tensors = BTreeMap::from([("velocity".to_string(), TensorData::new(vec![0.5f32, -0.0], [2]))]);
+        let digest = models::save_state(&tensors, &folder.file(file)).unwrap();
+        let losses = vec![0.1 + 0.2, 5e-324, f64::NAN, f64::INFINITY];
+        let kept = KeptMidway {
+            midway: Midway { iterations: 31, losses, ..Midway::default() },
+            steps: 31,
+            optimizer: KeptFile { file: file.into(), digest },
+            best: None,
+            average: None,
+        };
+        folder.write(&Snapshot { midway: Some(kept), parts: vec![1, 1], ..snapshot() }).unwrap();
+        let contents = |folder: &SnapshotFolder| -> BTreeMap<String, Vec<u8>> {
+            let names = names(folder).into_iter().filter(|name| name != LOCK);
+            names.map(|name| (name.clone(), std::fs::read(folder.file(&name)).unwrap())).collect()
+        };
+        let before = contents(&folder);
+
+        folder.amend(|state| state.parts = vec![2, 1]).unwrap();
+        let after = contents(&folder);
+        assert!(before.keys().eq(after.keys()), "{:?}", after.keys());
+        let changed: Vec<&String> = before.keys().filter(|name| before[*name] != after[*name]).collect();
+        assert_eq!(changed, [&place.state()]);
+        let (read, warnings) = folder.read().unwrap();
+        assert!(read.parts == [2, 1] && read.place() == place && warnings.is_empty(), "{warnings:?}");
+        folder.amend(|state| state.parts = vec![1, 1]).unwrap();
+        assert!(contents(&folder) == before, "all but the parts is what it was");
+
+        // A damaged state stays as it is, and then the one before it is the one to go on from.
+        std::fs::write(folder.file(&place.state()), b"x").unwrap();
+        let error = folder.amend(|state| state.parts = vec![2, 1]).unwrap_err().to_string();
+        assert!(error.contains("after-0-batch-31.cbor: "), "{error}");
+        folder.read().unwrap();
+        folder.amend(|state| state.parts = vec![4, 1]).unwrap();
+        let (read, warnings) = folder.read().unwrap();
+        assert!(read.parts == [4, 1] && read.midway.is_none() && warnings.len() == 1, "{warnings:?}");
     }
 
     #[test]

@@ -201,7 +201,7 @@ impl Learner {
         let device = self.device.clone().without_autodiff();
         let mut logits = Vec::with_capacity(examples.len() * network.classes());
         progress.begin(what, examples.len() as u64);
-        let (mut done, mut readings) = (0, Readings::of(&device));
+        let (mut done, mut readings) = (0, Readings::of_pass(&device));
         for batch in examples.batches(pass, 0, &device)? {
             let batch = batch?;
             let out = match batch.inputs {
@@ -212,8 +212,9 @@ impl Learner {
                 Inputs::Images(images) => network.forward(images),
             };
             done += batch.images.len() as u64;
-            let Some(read) = readings.add(out)? else { continue };
-            logits.extend_from_slice(&read);
+            if let Some(read) = readings.add(out)? {
+                logits.extend_from_slice(&read);
+            }
             progress.advance(done, "");
             if stop.requested() {
                 progress.finish();
@@ -221,7 +222,6 @@ impl Learner {
             }
         }
         logits.extend_from_slice(&readings.rest()?);
-        progress.advance(done, "");
         progress.finish();
         Ok(logits)
     }

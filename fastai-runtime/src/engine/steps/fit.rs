@@ -15,7 +15,7 @@ use crate::error::{Reached, ResumeError};
 use crate::metrics::{LogLoss, MeanAbsError, Measure, Probabilities, Truth, paired};
 use crate::progress::Watch;
 use crate::random::{Stream, bits};
-use crate::report::{StageSummary, body_lost};
+use crate::report::{body_lost, fit_before, inherited};
 use crate::train::{
     self, Against, BestBy, Ending, EpochRow, FitCurve, FitPlan, FitResult, MeanResult, Patience, Validation,
     turning_point,
@@ -24,11 +24,12 @@ use crate::train::{
 pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Result<(), RunError> {
     let Running { index, stage, summary } = at;
     precompute::prepare(session, &stage.state, summary)?;
-    session.make_room(index, stage)?;
-    let named = format!("step {} `{}`", index + 1, stage.step);
+    session.make_room(stage)?;
+    let named = format!("step {} `{}`", index + 1, stage.text);
     let conditions = (!session.smoke).then(|| conditions(session, index, summary.trains_body));
     let batch_norm = session.recipe.model().facts().has_batch_norm();
-    let watch = CourseWatch::new(named.clone(), stage.state.body, batch_norm, conditions);
+    let inherited = inherited(&session.summary.stages).map(|judgement| judgement.course);
+    let watch = CourseWatch::new(named.clone(), stage.state.body, batch_norm, conditions, inherited);
     // What the network says that the fit begins with; nothing is known of one that another step put in place.
     let before = session.look.as_ref().map(|look| look.probabilities.clone());
     let (mut result, watch) = train_network(session, step, index, stage, watch)?;
@@ -50,9 +51,10 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     summary.turned_at = turning_point(&result.epochs).map(|turn| turn.epoch);
     let ended =
         Ended { epochs: &result.epochs, batch_losses: &result.batch_losses, kept: result.kept, ending: result.ending };
-    let (judgement, remarks) = watch.conclude(ended);
+    let (judgement, remark) = watch.conclude(ended);
     summary.judgement = judgement;
-    for remark in remarks {
+    session.told = remark.as_ref().is_some_and(CourseNote::is_fresh).then_some(index);
+    if let Some(remark) = remark {
         say(session, remark);
     }
     let predicted = result.predictions.take().zip(final_losses(&result));
@@ -80,7 +82,10 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         session.look = Some(look);
         if let Some(lost) = lost {
             summary.body_lost = true;
-            session.note(format!("{named}: {lost}"));
+            // The course of a fit that failed says why.
+            if summary.failure().is_none() {
+                session.note(format!("{named}: {lost}"));
+            }
         }
     }
     match result.ending {
@@ -91,10 +96,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
 
 /// What the course of step `index` is judged by.
 fn conditions(session: &Session<'_>, index: usize, trains_body: bool) -> Against {
-    // Weights that another step put in place since owe nothing to the fits before it.
-    let same_weights = |earlier: &&StageSummary| earlier.kind == StepKind::Fit || !earlier.kind.changes_weights();
-    let earlier = session.summary.stages.iter().rev().take_while(same_weights);
-    let before = earlier.filter(|earlier| earlier.kind == StepKind::Fit).find_map(|fit| fit.evaluation.as_ref());
+    let before = fit_before(&session.summary.stages).and_then(|fit| fit.evaluation.as_ref());
     Against {
         constant: session.constant_loss,
         first: None,
@@ -192,9 +194,9 @@ fn train_network(
     let result = result.map_err(|error| {
         // That the loss is no longer a number is the end of what was warned of, and the error says what helps.
         if !matches!(error, RunError::Diverged { .. }) {
-            session.summary.notes.extend(watch.warnings());
+            session.summary.notes.extend(watch.warning());
         }
-        error.in_step(index, &stage.step)
+        error.in_step(index, stage)
     })?;
     for (name, digest) in saved {
         session.has_saved(&name, digest);
@@ -257,7 +259,7 @@ fn final_losses(result: &FitResult) -> Option<(f64, Option<f64>)> {
 /// Says what is still to be said, and records it in the summary.
 fn say(session: &mut Session<'_>, remark: CourseNote) {
     match remark {
-        CourseNote::Warned(line) => session.summary.notes.push(line),
+        CourseNote::Warned { line, .. } => session.summary.notes.push(line),
         CourseNote::Warning(line) => session.warn(line),
         CourseNote::Note(line) => session.note(line),
     }

@@ -19,7 +19,7 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
     let Running { index, stage, summary } = at;
     let state = &stage.state;
     precompute::prepare(session, state, summary)?;
-    session.make_room(index, stage)?;
+    session.make_room(stage)?;
     let iterations = if session.smoke { 2 } else { find.iterations(state.body == BodyState::Precomputed) };
     let started = Instant::now();
     let found = find_rate(
@@ -86,7 +86,7 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
                 find.start
             }
             None => {
-                let step = FailedStep::new(index, &stage.step);
+                let step = FailedStep::of(index, stage);
                 return Err(RunError::NoRate { step, start: find.start, end: find.end, plot });
             }
         },

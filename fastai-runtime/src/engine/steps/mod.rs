@@ -45,7 +45,7 @@ impl Session<'_> {
             let mut summary = StageSummary {
                 step: index,
                 kind: stage.step.kind(),
-                text: stage.step.to_string(),
+                text: stage.text.clone(),
                 size: stage.state.size,
                 trains: trains.then(|| stage.state.trains(groups)),
                 trains_body: trains && body,
@@ -103,7 +103,7 @@ fn timed(summary: &mut StageSummary, images: u64, seconds: f64) {
 /// Describes a stage: the step and its epochs.
 fn title(stage: &Stage) -> String {
     match &stage.step {
-        Step::Fit(_) => format!("{} ({} epoch{})", stage.step, stage.epochs, if stage.epochs == 1 { "" } else { "s" }),
-        step => step.to_string(),
+        Step::Fit(_) => format!("{} ({} epoch{})", stage.text, stage.epochs, if stage.epochs == 1 { "" } else { "s" }),
+        _ => stage.text.clone(),
     }
 }
