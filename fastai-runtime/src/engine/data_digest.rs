@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Health, Item, Target};
+use crate::names::first_names;
 use crate::report::{DataFingerprint, PartFingerprint};
 
 /// A digest of a data set: names, labels and the content of the files.
@@ -90,10 +91,7 @@ impl PartDigest {
             pairs.filter(|((a, b), _)| of(a) != of(b)).map(|(_, id)| id.as_str()).collect()
         };
         let (labels, contents) = (differ(|image| image[0]), differ(|image| image[1]));
-        let named = |ids: &[&str]| {
-            let more = if ids.len() > NAMED { format!(" and {} more", ids.len() - NAMED) } else { String::new() };
-            ids.iter().take(NAMED).map(|id| format!("{id:?}")).collect::<Vec<_>>().join(", ") + &more
-        };
+        let named = |ids: &[&str]| first_names(ids.iter().map(|id| format!("{id:?}")), NAMED);
         let mut how = Vec::new();
         if !labels.is_empty() {
             how.push(format!("other names or labels: {}", named(&labels)));

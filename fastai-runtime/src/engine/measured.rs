@@ -1,15 +1,15 @@
 //! Converts predictions into the content of the summary and the report.
 
-use fastai_dsl::{LossSpec, Metric, MetricKind, TaskKind, Threshold};
+use fastai_dsl::{LossSpec, Metric, MetricKind, Source, TaskKind, Threshold};
 use rand::Rng;
 
 use crate::data::{Dataset, Finding, FindingKind, Health, Item, Target};
 use crate::metrics::{
-    self, Measure, Probabilities, Thresholds, Truth, accuracy, class_table, confusion, constant_answer,
-    constant_number, f2, loss_of_predictions, tag_table, thresholds_by,
+    self, Measure, Probabilities, Thresholds, Truth, absolute_errors, bootstrap, class_table, confusion,
+    constant_answer, constant_number, f2_of_images, mean, tag_table, thresholds_by,
 };
 use crate::models::DEFAULT_THRESHOLD;
-use crate::predict::TtaWeights;
+use crate::predict::{TtaWeights, tag_separator};
 use crate::random::Stream;
 use crate::report::{Bars, Baseline, ByClass, ClassCount, DataOverview, Evaluation, MeasuredSet, Record, Summary};
 use crate::train::Loss;
@@ -60,11 +60,7 @@ pub(super) fn truth_of(items: &[Item], classes: usize, task: TaskKind) -> Option
         return items.iter().map(class).collect::<Option<_>>().map(Truth::Classes);
     }
     if task == TaskKind::Regression {
-        let value = |item: &Item| match item.target {
-            Target::Value(value) => Some(value),
-            _ => None,
-        };
-        return items.iter().map(value).collect::<Option<_>>().map(Truth::Values);
+        return items.iter().map(|item| item.target.value()).collect::<Option<_>>().map(Truth::Values);
     }
     let mut cells = vec![false; items.len() * classes];
     for (item, row) in items.iter().zip(cells.chunks_exact_mut(classes)) {
@@ -170,16 +166,16 @@ fn thresholds(probabilities: &Probabilities, truth: &Truth, metrics: &[Metric]) 
     thresholds_by(rule.unwrap_or(Threshold::Fixed(DEFAULT_THRESHOLD)), probabilities, truth)
 }
 
-/// Returns the score of the best constant answer on the validation set.
-pub(super) fn baseline(train: &Truth, valid: &Truth, names: &[String]) -> Option<Baseline> {
+/// Returns the score of the best constant answer on the validation set. Its tags are separated as predictions of `source` are.
+pub(super) fn baseline(train: &Truth, valid: &Truth, names: &[String], source: &Source) -> Option<Baseline> {
     if let (Truth::Values(train), Truth::Values(valid)) = (train, valid) {
         let (says, value) = constant_number(train, valid)?;
-        return Some(Baseline { says: says.to_string(), metric: MetricKind::MeanAbsError, value, reached: None });
+        return Some(Baseline::new(says.to_string(), MetricKind::MeanAbsError, value));
     }
     let answer = constant_answer(train, valid)?;
     let says: Vec<&str> = answer.says.iter().map(|&c| names[c].as_str()).collect();
     let metric = if matches!(train, Truth::Classes(_)) { MetricKind::Accuracy } else { MetricKind::F2 };
-    Some(Baseline { says: says.join(" "), metric, value: answer.value, reached: None })
+    Some(Baseline::new(says.join(tag_separator(source, names)), metric, answer.value))
 }
 
 /// Returns the mean loss of a constant answer on the training images: of the shares of the labels, or of the median or the mean
@@ -205,12 +201,7 @@ pub(super) fn constant_loss(loss: &Loss, spec: LossSpec, classes: usize, weighte
             let each = (0..*tags).map(share).map(|p| entropy(p) + entropy(1.0 - p));
             each.sum::<f64>() / (*tags).max(1) as f64
         }
-        Truth::Values(values) => {
-            let mut sorted = values.clone();
-            sorted.sort_by(f32::total_cmp);
-            let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
-            values.iter().map(|v| f64::from((v - median).abs())).sum::<f64>() / values.len().max(1) as f64
-        }
+        Truth::Values(values) => constant_number(values, values).map_or(0.0, |(_, distance)| distance),
     };
     // One class, or equal numbers: any answer is right, and no loss is high.
     loss.max(1e-6)
@@ -245,24 +236,58 @@ fn constant_loss_of(loss: &Loss, spec: LossSpec, classes: usize, weighted: bool)
             of(&(0..*tags).map(|tag| logit(has(tag) / count)).collect::<Vec<_>>())
         }
         Truth::Values(values) => {
-            let mut sorted = values.clone();
-            sorted.sort_by(f32::total_cmp);
+            let median = constant_number(values, values).map_or(0.0, |(median, _)| median);
             let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
-            of(&[sorted.get(sorted.len() / 2).copied().unwrap_or_default()]).min(of(&[mean as f32]))
+            of(&[median]).min(of(&[mean as f32]))
         }
     }
 }
 
-/// Returns the score of predictions in the metric of [`baseline`]; tags above `thresholds` are predicted.
-pub(super) fn in_baselines_measure(
-    probabilities: &Probabilities,
-    truth: &Truth,
+/// Fewest images on which another answer would be better than the constant one: none of them recognized is seldom chance.
+const FEWEST_TO_GAIN: usize = 5;
+
+/// Compares `predicted`, for images of these labels, with the [`baseline`] on `train`, image by image in its metric; tags above
+/// `thresholds` are predicted. `draw` returns independent, uniform 64-bit numbers.
+pub(super) fn hold_against(
+    baseline: &mut Baseline,
+    train: &Truth,
+    (predicted, truth): (&Probabilities, &Truth),
     thresholds: Option<&Thresholds>,
-) -> f64 {
+    draw: &mut dyn FnMut() -> u64,
+) {
+    let default = Thresholds::All(DEFAULT_THRESHOLD);
+    let reached = scores(predicted, truth, thresholds.unwrap_or(&default));
+    baseline.reached = Some(mean(&reached));
+    let Some(constant) = constant_predictions(train, truth, predicted.classes()) else { return };
+    let constant = scores(&constant, truth, &Thresholds::All(0.5));
+    let direction = baseline.metric.direction();
+    let gains: Vec<f64> = constant.iter().zip(&reached).map(|(old, new)| direction.gain(*old, *new)).collect();
+    let to_gain = constant.iter().filter(|score| direction.gain(**score, baseline.perfect()) > 0.0).count();
+    let interval = if to_gain < FEWEST_TO_GAIN { None } else { bootstrap(&gains, draw) };
+    baseline.gain = interval.filter(|ends| ends.iter().all(|end| end.is_finite()));
+}
+
+/// The best constant answer on `train`, as predictions for the images of `truth`: what it says is certain.
+fn constant_predictions(train: &Truth, truth: &Truth, classes: usize) -> Option<Probabilities> {
+    let row = match (train, truth) {
+        (Truth::Values(train), Truth::Values(values)) => vec![constant_number(train, values)?.0],
+        _ => {
+            let says = constant_answer(train, truth)?.says;
+            (0..classes).map(|class| f32::from(u8::from(says.contains(&class)))).collect()
+        }
+    };
+    Some(Probabilities::new(row.repeat(truth.len()), classes))
+}
+
+/// The score of each image in the metric of [`baseline`]; tags above `thresholds` are predicted.
+fn scores(predicted: &Probabilities, truth: &Truth, thresholds: &Thresholds) -> Vec<f64> {
     match truth {
-        Truth::Classes(classes) => accuracy(probabilities, classes),
-        Truth::Tags { .. } => f2(probabilities, truth, thresholds.unwrap_or(&Thresholds::All(DEFAULT_THRESHOLD))),
-        Truth::Values(_) => loss_of_predictions(probabilities, truth),
+        Truth::Classes(classes) => {
+            let is_right = |(image, class): (usize, &u32)| predicted.top(image) == *class as usize;
+            classes.iter().enumerate().map(|of_image| f64::from(u8::from(is_right(of_image)))).collect()
+        }
+        Truth::Tags { .. } => f2_of_images(predicted, truth, thresholds),
+        Truth::Values(values) => absolute_errors(predicted, values),
     }
 }
 
@@ -270,21 +295,81 @@ pub(super) fn in_baselines_measure(
 pub(super) fn overview(dataset: &Dataset, health: &Health) -> DataOverview {
     let mut histograms = Bars::of_targets(dataset);
     histograms.extend(Bars::of_sizes(&health.sizes[0]));
-    if dataset.task == TaskKind::Regression {
-        return DataOverview { classes: Vec::new(), histograms };
+    DataOverview { classes: ClassCount::of(dataset), histograms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{bits, chance};
+
+    fn held(predicted: &Probabilities, truth: &Truth, mut baseline: Baseline, seed: u64) -> Baseline {
+        let mut rng = Stream::new(seed, "held").at(&[]);
+        hold_against(&mut baseline, truth, (predicted, truth), None, &mut || bits(&mut rng));
+        baseline
     }
-    let mut classes: Vec<ClassCount> =
-        dataset.classes.iter().map(|name| ClassCount { name: name.clone(), train: 0, valid: 0 }).collect();
-    let mut count = |items: &[Item], add: fn(&mut ClassCount)| {
-        for item in items {
-            match &item.target {
-                Target::Class(class) => add(&mut classes[*class as usize]),
-                Target::Tags(tags) => tags.iter().for_each(|&tag| add(&mut classes[tag as usize])),
-                Target::Value(_) | Target::Unlabelled => {}
-            }
-        }
-    };
-    count(&dataset.train, |c| c.train += 1);
-    count(&dataset.valid, |c| c.valid += 1);
-    DataOverview { classes, histograms }
+
+    fn accuracy_of_constant() -> Baseline {
+        Baseline::new("a".into(), MetricKind::Accuracy, 0.5)
+    }
+
+    /// How many of `networks`, each right of an image of two classes in this share, are said to be no better than a constant
+    /// answer.
+    fn unbeaten(networks: u64, images: usize, right: f64) -> usize {
+        let truth = Truth::Classes((0..images as u32).map(|image| image % 2).collect());
+        let is_unbeaten = |seed: &u64| {
+            let mut rng = Stream::new(*seed, "network").at(&[]);
+            let says_second = |image: usize| (image % 2 == 1) == chance(&mut rng, right);
+            let said: Vec<bool> = (0..images).map(says_second).collect();
+            let said = said.iter().flat_map(|second| if *second { [0.2, 0.8] } else { [0.8, 0.2] }).collect();
+            held(&Probabilities::new(said, 2), &truth, accuracy_of_constant(), *seed).unbeaten().is_some()
+        };
+        (0..networks).filter(is_unbeaten).count()
+    }
+
+    #[test]
+    fn chance_is_no_reason_to_call_a_network_no_better_than_a_constant() {
+        // Those that are a little better, and those that know nothing, of which half do worse by chance.
+        let (little, nothing) = (unbeaten(100, 20, 0.55), unbeaten(100, 20, 0.5));
+        assert!(little <= 8 && nothing <= 12, "{little} and {nothing} of 100");
+        let worse = unbeaten(40, 200, 0.3);
+        assert!(worse >= 38, "{worse} of 40");
+    }
+
+    #[test]
+    fn the_constant_answer_itself_is_no_better_if_there_was_something_to_gain() {
+        let constant = |images: usize| {
+            let truth = Truth::Classes((0..images as u32).map(|image| image % 2).collect());
+            held(&Probabilities::new([0.8, 0.2].repeat(images), 2), &truth, accuracy_of_constant(), 1)
+        };
+        let twenty = constant(20);
+        assert_eq!((twenty.reached, twenty.gain), (Some(0.5), Some([0.0, 0.0])));
+        assert!(twenty.unbeaten().is_some());
+        let eight = constant(8);
+        assert_eq!((eight.reached, eight.gain, eight.unbeaten()), (Some(0.5), None, None), "four images to gain");
+    }
+
+    #[test]
+    fn tags_and_numbers_are_held_against_their_constant_answers() {
+        let cells = [[true, false], [true, true]].concat().repeat(10);
+        let tags = Truth::Tags { cells: cells.clone(), tags: 2 };
+        // Both tags for all is best: 5 / 6 where there is one, 1 where there are both.
+        let answer = || Baseline::new("a b".into(), MetricKind::F2, 11.0 / 12.0);
+        let all = held(&Probabilities::new(vec![0.9; 40], 2), &tags, answer(), 1);
+        assert!((all.reached.unwrap() - 11.0 / 12.0).abs() < 1e-12 && all.gain == Some([0.0, 0.0]), "{all:?}");
+        let right = cells.iter().map(|has| if *has { 0.9 } else { 0.1 }).collect();
+        let right = held(&Probabilities::new(right, 2), &tags, answer(), 1);
+        assert!(right.reached == Some(1.0) && right.gain.is_some_and(|[least, _]| least > 0.0), "{right:?}");
+        // The median of 0 to 20 is 10, whose mean distance is 110 / 21.
+        let values: Vec<f32> = (0..21).map(|value| value as f32).collect();
+        let numbers = Truth::Values(values.clone());
+        let answer = || Baseline::new("10".into(), MetricKind::MeanAbsError, 110.0 / 21.0);
+        let median = held(&Probabilities::new(vec![10.0; 21], 1), &numbers, answer(), 1);
+        assert!(median.gain == Some([0.0, 0.0]) && median.unbeaten().is_some(), "{median:?}");
+        let near = values.iter().map(|value| value + 1.0).collect();
+        let near = held(&Probabilities::new(near, 1), &numbers, answer(), 1);
+        assert!(near.reached == Some(1.0) && near.unbeaten().is_none(), "{near:?}");
+        let lost = held(&Probabilities::new(vec![f32::NAN; 21], 1), &numbers, answer(), 1);
+        assert!(lost.gain.is_none() && lost.unbeaten().is_some(), "{lost:?}");
+    }
 }

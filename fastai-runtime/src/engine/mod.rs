@@ -45,7 +45,9 @@ pub use probe::{Probed, ProbedStage, probe};
 pub use room::{fits_memory, images_of_part, notes_of_parts};
 pub use survey::Surveys;
 pub use trained::{Run, Trained};
-pub use validate::{Measured, Validated, validate, validate_all, validate_on};
+pub use validate::{
+    Measured, MeasuringLimits, Validated, validate, validate_all, validate_all_within, validate_on, validate_within,
+};
 pub use wanted_caches::{WantedCache, WantedCaches, wanted_caches};
 
 use crate::RunError;

@@ -55,7 +55,7 @@ impl<'a> Session<'a> {
         let truths = Truths::of(&data.dataset, recipe.task())?;
         let left_out = truths.left_out(&metrics, &data.dataset.classes, opening.smoke)?;
         let class_weights = class_weights(recipe.class_weights(), &data.dataset)?;
-        let baseline = truths.baseline(&data.dataset.classes);
+        let baseline = truths.baseline(&data.dataset.classes, &recipe.data().source);
         let mut summary = Summary { baseline, ..opening.summary(weights.as_ref(), &device, &data) };
         let notes = opening.notes(weights.as_ref(), &device, &data).into_iter();
         for note in notes.chain(notes_of_parts(&plan.stages, &parts)).chain(left_out) {
@@ -98,6 +98,7 @@ impl<'a> Session<'a> {
             snapshot: kept.snapshot,
             times: KeepingTimes::new(options.snapshot_every.unwrap_or(keeping::EVERY)),
             continued: None,
+            told: None,
             began: Instant::now(),
             trained: false,
             seconds_before: 0.0,

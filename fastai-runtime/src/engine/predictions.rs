@@ -12,6 +12,7 @@ use crate::data::Traversal;
 use crate::metrics::{Probabilities, Truth};
 use crate::predict::augmented;
 use crate::progress::Watch;
+use crate::random::{Stream, bits};
 use crate::report::{Evaluation, MeasuredSet, StageSummary};
 use crate::train::Loss;
 
@@ -75,7 +76,7 @@ impl Session<'_> {
             };
             let found = measured::evaluation(MeasuredSet::Valid, &look, loss.truth(), &self.metrics, seed, &counters);
             self.summary.r#final = Some(found);
-            self.compare_with_baseline(&look, loss.truth());
+            self.hold_against_baseline(&look, loss.truth());
             self.look = Some(look);
         }
         if let Some(loss) = self.test_loss.clone() {
@@ -90,19 +91,21 @@ impl Session<'_> {
                 self.summary.test_tta = Some(found);
             }
         }
-        if let Some(warning) = self.summary.lost() {
+        let ruined = self.summary.ruined();
+        let is_told = ruined.as_ref().is_some_and(|ruined| self.told == Some(ruined.stage.step));
+        let lost = ruined.filter(|_| !is_told).map(|ruined| ruined.to_string());
+        for warning in lost.into_iter().chain(self.summary.unbeaten()) {
             self.progress.warn(&warning);
         }
         Ok(())
     }
 
-    /// Warns if a constant answer scores as well as the trained network.
-    fn compare_with_baseline(&mut self, look: &Look, truth: &Truth) {
+    /// Compares the trained network with the best constant answer.
+    fn hold_against_baseline(&mut self, look: &Look, truth: &Truth) {
         let trained = self.summary.stages.iter().any(|stage| stage.kind == StepKind::Fit) && !self.smoke;
         let Some(baseline) = self.summary.baseline.as_mut().filter(|_| trained) else { return };
-        baseline.reached = Some(measured::in_baselines_measure(&look.probabilities, truth, self.thresholds.as_ref()));
-        if let Some(warning) = baseline.unbeaten() {
-            self.progress.warn(&warning);
-        }
+        let mut rng = Stream::new(self.seed, "baseline").at(&[]);
+        let (train, predicted) = (self.train_loss.truth(), &look.probabilities);
+        measured::hold_against(baseline, train, (predicted, truth), self.thresholds.as_ref(), &mut || bits(&mut rng));
     }
 }

@@ -33,7 +33,7 @@ pub struct Probed {
 pub struct ProbedStage {
     /// 0-based index of the recipe's step.
     pub step: usize,
-    /// The step as canonical text.
+    /// The step as the recipe's author reads it.
     pub text: String,
     /// Training throughput, images per second, if the step trains.
     pub images_per_s: Option<f64>,

@@ -8,7 +8,7 @@ use fastai_dsl::{Classified, Experiment, model_text};
 
 use super::snapshot::text_differences;
 use super::supplied::Supplied;
-use super::validate::{validate_on_with, validate_with};
+use super::validate::{MeasuringLimits, validate_on_with, validate_with};
 use super::{Outcome, RunOptions, Validated, resume, run};
 use crate::data::{Dataset, RgbImage};
 use crate::models::{ModelMeta, WeightsError};
@@ -163,7 +163,8 @@ impl<E: Experiment> Trained<E> {
         let directory = self.outcome.summary.directory.as_deref().unwrap_or(Path::new(""));
         let root = recipe.data().root_in(directory);
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-        validate_with(&recipe, &self.outcome.predictor(), &root, None, &self.outcome.supplied, watch)
+        let limits = MeasuringLimits::default();
+        validate_with(&recipe, &self.outcome.predictor(), &root, limits, &self.outcome.supplied, watch)
             .map(Validated::of_task)
     }
 
@@ -173,7 +174,8 @@ impl<E: Experiment> Trained<E> {
     /// Those of [`validate_on`](super::validate_on).
     pub fn validate_on(&self, dataset: &Dataset) -> Result<Validated<E::Task>, RunError> {
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-        validate_on_with(&E::recipe(), &self.outcome.predictor(), dataset, None, &self.outcome.supplied, watch)
+        let limits = MeasuringLimits::default();
+        validate_on_with(&E::recipe(), &self.outcome.predictor(), dataset, limits, &self.outcome.supplied, watch)
             .map(Validated::of_task)
     }
 }

@@ -4,7 +4,7 @@ use std::slice;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use fastai_dsl::{Recipe, TaskKind};
+use fastai_dsl::{Recipe, Source, TaskKind};
 
 use super::measured;
 use crate::data::{DataError, Dataset, Finding, FindingKind, Item};
@@ -60,9 +60,9 @@ impl Truths {
         Ok(left_out)
     }
 
-    /// The score of the best constant answer on the validation images.
-    pub(super) fn baseline(&self, classes: &[String]) -> Option<Baseline> {
-        self.valid.as_ref().and_then(|valid| measured::baseline(&self.train, valid, classes))
+    /// The score of the best constant answer on the validation images, among these classes or tags of `source`.
+    pub(super) fn baseline(&self, classes: &[String], source: &Source) -> Option<Baseline> {
+        self.valid.as_ref().and_then(|valid| measured::baseline(&self.train, valid, classes, source))
     }
 }
 
@@ -109,6 +109,28 @@ impl Losses {
 mod tests {
     use super::*;
     use crate::data::Target;
+
+    #[test]
+    fn tags_of_the_constant_answer_are_told_apart() {
+        let items = || (0..3).map(|_| Item { id: "a".into(), path: "a.png".into(), target: Target::Tags(vec![0, 2]) });
+        let dataset = |tags: [&str; 3]| Dataset {
+            root: "root".into(),
+            classes: tags.map(String::from).to_vec(),
+            task: TaskKind::MultiLabel,
+            train: items().collect(),
+            valid: items().collect(),
+            test: Vec::new(),
+            split: fastai_dsl::Valid::None,
+            notes: Vec::new(),
+        };
+        let says = |tags: [&str; 3]| {
+            let dataset = dataset(tags);
+            let truths = Truths::of(&dataset, dataset.task).unwrap();
+            truths.baseline(&dataset.classes, &Source::Given).unwrap().says
+        };
+        assert_eq!(says(["clear", "cloudy", "road"]), "clear road");
+        assert_eq!(says(["blow down", "clear", "primary forest"]), "blow down; primary forest");
+    }
 
     #[test]
     fn an_image_to_train_on_without_a_label_is_named() {

@@ -2,22 +2,34 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Corrupt, LossSpec, Recipe, Source};
+use fastai_dsl::{Corrupt, LossSpec, Plan, Recipe, Source, Stage, State, Step};
 
 use super::fold_of_model::fold_of;
 use super::measured::{self, Look};
+use super::room::{fits_memory, in_parts};
 use super::sets::{class_weights, of_task};
 use super::supplied::{self, Supplied};
-use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, DataPart, Dataset, Finding, FindingKind, Item, Preflight, Reading, Target};
 use crate::data::{ImageExamples, ImageSet, Preparation, Traversal};
+use crate::error::FailedStep;
 use crate::metrics::{Measure, Probabilities, Truth};
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor, augmented, mean};
-use crate::progress::{Silent, StopSignal, Watch};
+use crate::progress::{Progress, Silent, StopSignal, Watch};
 use crate::report::{Evaluation, MeasuredSet};
 use crate::train::{Learner, Loss, criterion};
+use crate::{RunError, device};
+
+/// What measuring may take of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MeasuringLimits {
+    /// Threads that decode and transform; `None` means one per CPU core.
+    pub workers: Option<usize>,
+    /// Bytes that the network may take on the CPU; `None` means what the process may have. Batches that need more pass the body
+    /// in parts, with the results of whole batches.
+    pub memory: Option<u64>,
+}
 
 /// Predictions of labelled images with their evaluation.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,15 +78,29 @@ pub fn validate(
     workers: Option<usize>,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
-    validate_with(recipe, predictor, root, workers, &Supplied::default(), watch)
+    validate_within(recipe, predictor, root, MeasuringLimits { workers, memory: None }, watch)
 }
 
-/// [`validate`] with what the program supplies.
+/// [`validate`] within these limits.
+///
+/// # Errors
+/// Those of [`validate`]; [`RunError::TooLarge`] if the network does not fit into the memory.
+pub fn validate_within(
+    recipe: &Recipe,
+    predictor: &Predictor,
+    root: &Path,
+    limits: MeasuringLimits,
+    watch: Watch<'_>,
+) -> Result<Validated, RunError> {
+    validate_with(recipe, predictor, root, limits, &Supplied::default(), watch)
+}
+
+/// [`validate_within`] with what the program supplies.
 pub(super) fn validate_with(
     recipe: &Recipe,
     predictor: &Predictor,
     root: &Path,
-    workers: Option<usize>,
+    limits: MeasuringLimits,
     supplied: &Supplied,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
@@ -102,21 +128,21 @@ pub(super) fn validate_with(
         }
         let recipe = fold.as_ref().unwrap_or(recipe);
         let dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
-        let measuring = Measuring { recipe, predictor, workers, supplied, set: MeasuredSet::Valid };
+        let measuring = Measuring { recipe, predictor, limits, supplied, set: MeasuredSet::Valid };
         return measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring));
     }
     // Each fold as its own run measured it.
     let mut all = Vec::with_capacity(folds.len());
     for (fold, network) in folds.iter().zip(&networks) {
         let dataset = opened(fold, network.meta().size, root, Watch { progress: &mut *progress, stop })?;
-        let measuring = Measuring { recipe: fold, predictor: network, workers, supplied, set: MeasuredSet::Valid };
+        let measuring = Measuring { recipe: fold, predictor: network, limits, supplied, set: MeasuredSet::Valid };
         all.push(measuring.on(dataset, Watch { progress: &mut *progress, stop })?);
     }
     let whole = ModelLooks::joined(all).ok_or_else(|| {
         let model = predictor.meta().recipe.clone();
         WeightsError::OtherRecipe { model, wanted: recipe.name().to_string() }
     })?;
-    Ok(whole.evaluated(&Measuring { recipe, predictor, workers, supplied, set: MeasuredSet::Valid }))
+    Ok(whole.evaluated(&Measuring { recipe, predictor, limits, supplied, set: MeasuredSet::Valid }))
 }
 
 /// Measures the model of `recipe` on all images of the data in `root`, held out or not; for data that the model was not trained
@@ -131,12 +157,26 @@ pub fn validate_all(
     workers: Option<usize>,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
+    validate_all_within(recipe, predictor, root, MeasuringLimits { workers, memory: None }, watch)
+}
+
+/// [`validate_all`] within these limits.
+///
+/// # Errors
+/// Those of [`validate_within`].
+pub fn validate_all_within(
+    recipe: &Recipe,
+    predictor: &Predictor,
+    root: &Path,
+    limits: MeasuringLimits,
+    watch: Watch<'_>,
+) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
     is_of(recipe, predictor)?;
     let mut dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
     let trained = std::mem::take(&mut dataset.train);
     dataset.valid.extend(trained);
-    let measuring = Measuring { recipe, predictor, workers, supplied: &Supplied::default(), set: MeasuredSet::All };
+    let measuring = Measuring { recipe, predictor, limits, supplied: &Supplied::default(), set: MeasuredSet::All };
     measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
 }
 
@@ -144,7 +184,7 @@ pub fn validate_all(
 pub(super) fn test(
     recipe: &Recipe,
     predictor: &Predictor,
-    workers: Option<usize>,
+    limits: MeasuringLimits,
     supplied: &Supplied,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
@@ -152,7 +192,7 @@ pub(super) fn test(
     let root = recipe.data().root_in(Path::new(""));
     let mut dataset = opened(recipe, predictor.meta().size, &root, Watch { progress: &mut *progress, stop })?;
     dataset.valid = std::mem::take(&mut dataset.test);
-    let measuring = Measuring { recipe, predictor, workers, supplied, set: MeasuredSet::Test };
+    let measuring = Measuring { recipe, predictor, limits, supplied, set: MeasuredSet::Test };
     measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
 }
 
@@ -184,7 +224,7 @@ pub fn validate_on(
     workers: Option<usize>,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
-    validate_on_with(recipe, predictor, dataset, workers, &Supplied::default(), watch)
+    validate_on_with(recipe, predictor, dataset, MeasuringLimits { workers, memory: None }, &Supplied::default(), watch)
 }
 
 /// [`validate_on`] with what the program supplies.
@@ -192,7 +232,7 @@ pub(super) fn validate_on_with(
     recipe: &Recipe,
     predictor: &Predictor,
     dataset: &Dataset,
-    workers: Option<usize>,
+    limits: MeasuringLimits,
     supplied: &Supplied,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
@@ -205,7 +245,7 @@ pub(super) fn validate_on_with(
         let health = Preflight { size, ..Preflight::of(recipe, stop) }.check(&mut dataset, progress)?;
         health.notes(&dataset.root, &dataset.split).iter().for_each(|note| progress.note(note));
     }
-    let measuring = Measuring { recipe, predictor, workers, supplied, set: MeasuredSet::Valid };
+    let measuring = Measuring { recipe, predictor, limits, supplied, set: MeasuredSet::Valid };
     measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
 }
 
@@ -223,7 +263,7 @@ fn is_of(recipe: &Recipe, predictor: &Predictor) -> Result<(), WeightsError> {
 struct Measuring<'a> {
     recipe: &'a Recipe,
     predictor: &'a Predictor,
-    workers: Option<usize>,
+    limits: MeasuringLimits,
     supplied: &'a Supplied,
     set: MeasuredSet,
 }
@@ -264,7 +304,7 @@ impl ModelLooks {
 impl Measuring<'_> {
     /// Predicts the validation images of `dataset`, the mean over the networks.
     fn on(&self, mut dataset: Dataset, watch: Watch<'_>) -> Result<ModelLooks, RunError> {
-        let Measuring { recipe, predictor, workers, supplied: own, set } = *self;
+        let Measuring { recipe, predictor, limits, supplied: own, set } = *self;
         let Watch { progress, stop } = watch;
         let meta = predictor.meta();
         dataset.notes.iter().for_each(|note| progress.note(note));
@@ -284,7 +324,7 @@ impl Measuring<'_> {
             transforms: meta.transforms.clone(),
             stats: meta.stats(),
             batch: meta.batch as usize,
-            workers: workers.unwrap_or_else(rayon::current_num_threads),
+            workers: limits.workers.unwrap_or_else(rayon::current_num_threads),
             seed: meta.seed,
         };
         let images = ImageSet::new(&dataset.valid).reading(Reading::of(recipe.data().resize_to));
@@ -302,9 +342,11 @@ impl Measuring<'_> {
         };
         let loss = own.loss.clone().or_else(of_recipe).map(|criterion| Loss::of_criterion(truth.clone(), criterion));
         let probabilities = |values: Vec<f32>| Probabilities::of_logits(recipe.task(), values, classes);
+        let parts = self.parts(&dataset, progress)?;
         let (mut plain, mut averaged, mut losses) = (Vec::new(), Vec::new(), Vec::new());
         for network in predictor.networks() {
-            let learner = Learner::new(network.clone(), predictor.device().clone());
+            let mut learner = Learner::new(network.clone(), predictor.device().clone());
+            learner.set_parts(parts);
             let mut logits = |pass: &Traversal, what: &str| {
                 learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop })
             };
@@ -327,6 +369,34 @@ impl Measuring<'_> {
         let tta = recipe.last_tta().map(|(_, n_aug)| Look::averaged(mean(averaged), n_aug, loss.as_ref()));
         let ids = dataset.valid.iter().map(|item| item.id.clone()).collect();
         Ok(ModelLooks { ids, truth, metrics, plain: Look::plain(plain, mean_loss), tta })
+    }
+
+    /// The parts in which a batch passes the body so that it fits into memory, as far as that can be estimated from the layers.
+    /// Notes several parts.
+    fn parts(&self, dataset: &Dataset, progress: &mut dyn Progress) -> Result<usize, RunError> {
+        let meta = self.predictor.meta();
+        let mut plan = Plan::new(self.recipe, &dataset.facts());
+        let is_on_cpu = device::is_cpu(self.predictor.device());
+        let Some(last) = plan.stages.pop().filter(|_| is_on_cpu) else { return Ok(1) };
+        let step = FailedStep::of(plan.stages.len(), &last);
+        // What comes after the last step needs what `tta` does.
+        let state = State { size: meta.size, batch: meta.batch, ..last.state.clone() };
+        plan.stages = vec![Stage { step: Step::Tta { n_aug: 1 }, state, ..last }];
+        let parts = fits_memory(self.recipe, &plan, self.limits.memory).map_err(|error| match error {
+            RunError::TooLarge { needs, there, stated, .. } => {
+                let lower = match stated {
+                    true => format!("`--memory {}M` is enough", needs.div_ceil(1_000_000)),
+                    false => "measure it on a machine with more memory".to_string(),
+                };
+                RunError::TooLarge { step, needs, there, stated, lower }
+            }
+            other => other,
+        })?;
+        let parts = parts.first().copied().unwrap_or(1);
+        if parts > 1 {
+            progress.note(&in_parts(&plan.stages[0], parts));
+        }
+        Ok(parts)
     }
 }
 

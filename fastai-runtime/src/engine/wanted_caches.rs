@@ -6,7 +6,7 @@ use fastai_dsl::{BodyState, DeviceWish, Plan, Recipe};
 
 use super::beginning::initial_network;
 use crate::RunError;
-use crate::activations::{ActivationCache, CacheContent, CacheKey, Part};
+use crate::activations::{ActivationCache, CacheContent, CacheKey, Part, Purpose};
 use crate::data::{Dataset, Item, Preflight, Preparation};
 use crate::device;
 use crate::models;
@@ -17,7 +17,7 @@ use crate::progress::{Silent, StopSignal};
 pub struct WantedCache {
     /// 0-based index of the first step that uses them.
     pub step: usize,
-    /// The step as canonical text.
+    /// The step as the recipe's author reads it.
     pub text: String,
     /// Image side, pixels.
     pub size: u32,
@@ -33,6 +33,9 @@ pub struct WantedCache {
     pub preparation: String,
     /// What the cache holds of them; `None` of scaled copies, whose names only a run knows.
     pub held: Option<CacheContent>,
+    /// What the cache holds of the same images by another body or preparation, where it holds nothing that a run would use: those
+    /// used last first.
+    pub others: Vec<Purpose>,
 }
 
 /// The caches that a recipe would use.
@@ -104,9 +107,13 @@ pub fn wanted_caches(recipe: &Recipe, cache: &ActivationCache) -> Result<WantedC
                 None => Some(cache.held(&key, &files, network.head_input())?),
                 Some(_) => None,
             };
+            let others = match &held {
+                Some(held) if held.images == 0 => cache.purposes_of(&files)?,
+                _ => Vec::new(),
+            };
             wanted.caches.push(WantedCache {
                 step,
-                text: stage.step.to_string(),
+                text: stage.text.clone(),
                 size,
                 part,
                 images: files.len(),
@@ -114,6 +121,7 @@ pub fn wanted_caches(recipe: &Recipe, cache: &ActivationCache) -> Result<WantedC
                 body: body.clone(),
                 preparation: preparation.clone(),
                 held,
+                others,
             });
         }
     }

@@ -20,10 +20,6 @@ pub struct F2 {
 }
 
 impl F2 {
-    fn metric(&self) -> Metric {
-        Metric::F2 { threshold: self.threshold }
-    }
-
     /// The F2 of each image.
     fn of_images(&self, predicted: &Probabilities, truth: &Truth) -> Vec<f64> {
         match self.threshold {
@@ -34,7 +30,7 @@ impl F2 {
 }
 
 impl Measure for F2 {
-    language_metric!(self => self.metric());
+    language_metric!(self => Metric::F2 { threshold: self.threshold });
 
     fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
         let Truth::Tags { .. } = truth else { return f64::NAN };

@@ -2,7 +2,6 @@
 
 use fastai_dsl::Metric;
 
-use super::absolute_error::absolute_errors;
 use super::interval::bootstrap;
 use super::{Measure, Probabilities, Truth, mean};
 
@@ -53,14 +52,6 @@ pub fn log_loss_of_images(probabilities: &Probabilities, truth: &Truth) -> Vec<f
             .collect(),
         // A number has no probability.
         Truth::Values(values) => vec![f64::NAN; values.len()],
-    }
-}
-
-/// The loss of predictions that are probabilities already, or numbers: log loss or mean absolute error.
-pub fn loss_of_predictions(predicted: &Probabilities, truth: &Truth) -> f64 {
-    match truth {
-        Truth::Values(values) => mean(&absolute_errors(predicted, values)),
-        _ => log_loss(predicted, truth),
     }
 }
 

@@ -60,10 +60,10 @@ pub use f_beta::AveragedScore;
 pub use f2::{F2, SEARCHED_THRESHOLDS, f2, f2_of_images, f2_search, f2_search_each, thresholds_by};
 pub use interval::{RESAMPLES, bootstrap, wilson};
 pub(crate) use interval::{drawn, quantiles};
-pub use log_loss::{LogLoss, log_loss, log_loss_of_images, loss_of_predictions};
+pub use log_loss::{LogLoss, log_loss, log_loss_of_images};
 pub use paired::{Paired, by_chance, paired};
-pub(crate) use probabilities::log_sum_exp;
 pub use probabilities::{Probabilities, Truth};
+pub(crate) use probabilities::{log_sum_exp, top_of};
 pub use squared_error::RootMeanSquareError;
 pub use statistic::{Statistic, Weighted};
 pub use telling::{most_correct, most_incorrect, most_uncertain};
@@ -170,7 +170,15 @@ pub fn measured(
     }
 }
 
+/// The mean, and the standard deviation (with n - 1) of two values and more; NaN for none.
+pub(crate) fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()))
+}
+
 /// Mean of the values; 0 for none.
-fn mean(values: &[f64]) -> f64 {
+pub(crate) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }

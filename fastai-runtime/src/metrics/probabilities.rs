@@ -99,9 +99,13 @@ impl Probabilities {
 
     /// The most probable class of an image; the first of equals.
     pub fn top(&self, image: usize) -> usize {
-        let row = self.row(image);
-        (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
+        top_of(self.row(image))
     }
+}
+
+/// The most probable class; the first of equals.
+pub(crate) fn top_of(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
 }
 
 /// Logarithm of the sum of the exponentials, without overflow.

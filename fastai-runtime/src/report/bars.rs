@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
 use super::numbers::{grouped, short};
-use crate::data::{Dataset, Histogram, Item, Sizes, Target};
+use crate::data::{Dataset, Histogram, Item, Sizes};
 
 /// Bins of a histogram, as in the lesson.
 const BINS: usize = 10;
@@ -45,11 +45,7 @@ impl Bars {
     pub fn of_targets(dataset: &Dataset) -> Vec<Bars> {
         let what = dataset.classes.first().map_or("value", String::as_str);
         let of = |(set, items): (&str, &[Item])| {
-            let value = |item: &Item| match item.target {
-                Target::Value(value) => Some(value),
-                _ => None,
-            };
-            let values: Vec<f32> = items.iter().filter_map(value).collect();
+            let values: Vec<f32> = items.iter().filter_map(|item| item.target.value()).collect();
             Bars::of_values(&format!("{what}, {} {set} images", grouped(values.len() as u64)), &values)
         };
         [("training", &dataset.train[..]), ("validation", &dataset.valid)].into_iter().filter_map(of).collect()

@@ -1,18 +1,17 @@
 //! The run folder: all files that a run writes.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::html::{self, WrittenFile};
-use super::record::Record;
+use super::record::{Record, metric_names};
 use super::{BatchRow, Summary, batches, plot};
 use crate::RunError;
 use crate::atomic::{create_folder, sweep, sync_folder, write_atomic};
 use crate::error::ResumeError;
-use crate::summary_file::{RESUME, SUMMARY};
-use crate::train::{EpochRow, FindCurve, FitCurve};
+use crate::summary_file::{RESUME, SUMMARY, keeps_nothing, resuming};
+use crate::train::{EpochRow, FindCurve};
 
 const RECIPE: &str = "recipe.recipe";
 const HISTORY: &str = "history.csv";
@@ -133,17 +132,8 @@ impl RunFolder {
         self.write_text(&format!("lr_find-{}.svg", curve.step + 1), &plot::find(curve))
     }
 
-    /// Draws the learning rate of each layer group over all fits into `rates.svg`.
-    pub fn write_rates_plot(&self, fits: &[FitCurve]) -> Result<PathBuf, RunError> {
-        self.write_text("rates.svg", &plot::rates(fits))
-    }
-
-    /// Draws the training and the validation loss over all fits into `losses.svg`.
-    pub fn write_loss_plot(&self, fits: &[FitCurve]) -> Result<PathBuf, RunError> {
-        self.write_text("losses.svg", &plot::losses(fits))
-    }
-
-    /// Writes every plot that the record has data for, then `report.html`; returns the report's path.
+    /// Writes every plot that the record has data for (`lr_find-N.svg`, `rates.svg`, `losses.svg`), then `report.html`; returns
+    /// the report's path.
     ///
     /// Call this function last, since the report lists the files in the folder.
     pub fn write_report(&self, summary: &Summary, record: &Record) -> Result<PathBuf, RunError> {
@@ -151,8 +141,8 @@ impl RunFolder {
             self.write_find_plot(curve)?;
         }
         if !record.fits.is_empty() {
-            self.write_rates_plot(&record.fits)?;
-            self.write_loss_plot(&record.fits)?;
+            self.write_text("rates.svg", &plot::rates(&record.fits))?;
+            self.write_text("losses.svg", &plot::losses(&record.fits))?;
         }
         let files = self.files().map_err(|e| RunError::file("read", &self.path, e))?;
         self.write_text(REPORT, &html::report(summary, record, &files))
@@ -204,8 +194,7 @@ pub(crate) fn refuse_link(path: &Path) -> Result<(), RunError> {
 
 /// Whether this is what remains of a run that was killed before its first snapshot: a lock, and a file in the making.
 fn is_begun(entry: &std::fs::DirEntry) -> bool {
-    let left = |name: std::ffi::OsString| name == "lock" || name.to_str().is_some_and(|name| name.ends_with(".tmp"));
-    let nothing_else = |entries: std::fs::ReadDir| entries.flatten().all(|entry| left(entry.file_name()));
+    let nothing_else = |entries: std::fs::ReadDir| entries.flatten().all(|entry| keeps_nothing(&entry.file_name()));
     entry.file_name() == RESUME
         && entry.file_type().is_ok_and(|kind| kind.is_dir())
         && std::fs::read_dir(entry.path()).is_ok_and(nothing_else)
@@ -232,12 +221,8 @@ fn claim(path: &Path) -> io::Result<()> {
         Ok(mut entries) => match entries.find(|entry| !entry.as_ref().is_ok_and(is_begun)) {
             None => Ok(()),
             Some(_) => {
-                let resumes = path.join(RESUME).is_dir();
-                let what = if resumes {
-                    format!(
-                        "an unfinished run is there: `fastai run --resume {}` goes on with it; or name another folder",
-                        path.display()
-                    )
+                let what = if let Some(command) = resuming(path) {
+                    format!("an unfinished run is there: {command}; or name another folder")
                 } else if [RECIPE, HISTORY, SUMMARY].iter().any(|name| path.join(name).exists()) {
                     "an earlier run is there; name another folder or delete this one".to_string()
                 } else {
@@ -295,13 +280,7 @@ fn check_model_name(name: &str) -> Result<(), &'static str> {
 }
 
 fn write_history(rows: &[(usize, EpochRow)], out: &mut dyn io::Write) -> io::Result<()> {
-    let mut seen = BTreeSet::new();
-    let names: Vec<&str> = rows
-        .iter()
-        .flat_map(|(_, row)| &row.metrics)
-        .map(|(name, _)| name.as_str())
-        .filter(|name| seen.insert(*name))
-        .collect();
+    let names = metric_names(rows.iter().map(|(_, row)| row));
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(
         ["stage", "epoch", "trn_loss", "val_loss"].into_iter().chain(names.iter().copied()).chain(["seconds"]),

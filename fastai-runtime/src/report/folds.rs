@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
-use super::numbers::{duration, grouped, metric, short};
+use super::numbers::{duration, grouped, metric, rates};
 use super::{Counts, Evaluation};
-use crate::metrics::{Thresholds, number_or_nan};
+use crate::metrics::{Thresholds, mean_and_deviation, number_or_nan};
 
 /// The complete folds of a run, and what they have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -62,10 +62,7 @@ impl Folds {
         let all: Vec<&Evaluation> = self.each.iter().filter_map(FoldSummary::evaluation).collect();
         let Some(first) = all.first() else { return Vec::new() };
         let of = |name: &str, values: Vec<f64>| {
-            let n = values.len() as f64;
-            let mean = values.iter().sum::<f64>() / n;
-            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-            let deviation = (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
+            let (mean, deviation) = mean_and_deviation(&values);
             Spread { name: name.to_string(), mean, deviation }
         };
         let value = |e: &&Evaluation, index: usize| e.metrics.get(index).map_or(f64::NAN, |metric| metric.value);
@@ -107,7 +104,7 @@ pub(super) fn section(folds: &Folds) -> Markup {
                             (metric(evaluation.metrics.get(column).map_or(evaluation.val_loss, |metric| metric.value)))
                         } }
                     }
-                    @if finds { td { (fold.found_rates.iter().map(|rate| short(*rate)).collect::<Vec<_>>().join(", ")) } }
+                    @if finds { td { (rates(&fold.found_rates)) } }
                     td.n { (duration(fold.seconds)) }
                 } }
                 @if !spread.is_empty() {

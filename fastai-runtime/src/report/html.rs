@@ -1,14 +1,14 @@
 //! `report.html`: a single file with a run's results and their origin.
 
 use fastai_dsl::{StepKind, TaskKind};
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 
 use super::numbers::{duration, grouped, metric, short};
-use super::page::{head, marked};
-use super::{Baseline, Evaluation, Record, StageSummary, Status, Summary, folds, gallery, plot, tables, verdicts};
+use super::page::{marked, page};
+use super::record::metric_names;
+use super::{Evaluation, Record, StageSummary, Status, Summary, folds, gallery, plot, tables, verdicts};
 use crate::data::byte_units::in_units;
 use crate::metrics::MetricValue;
-use crate::names::visible;
 use crate::train::{EpochRow, FitCurve};
 
 /// A file of the run folder.
@@ -24,60 +24,57 @@ pub struct WrittenFile {
 ///
 /// All text from outside (class names, paths, the recipe) is escaped.
 pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            (head(&format!("{} – fastai run", summary.name)))
-            body {
-                h1 { (summary.name) }
-                (quotation(summary))
-                (banners(summary))
-                (headline(summary))
-                (verdicts::hindsight(summary))
-                @match &summary.folds {
-                    Some(all) => (folds::section(all)),
-                    None => {
-                        h2 { "What each stage brought" }
-                        (stages(summary))
-                    }
-                }
-                @if !record.fits.is_empty() {
-                    h2 { "Epochs" }
-                    (epochs(&record.fits))
-                }
-                (plots(record))
-                @if let Some(confusion) = &record.confusion {
-                    h2 { "Confusion" }
-                    (tables::confusion(confusion))
-                }
-                @if let Some(found) = &summary.by_class {
-                    h2 { @if summary.task == TaskKind::MultiLabel { "Tags" } @else { "Classes" } }
-                    (tables::by_class(found, summary.task))
-                }
-                @if let Some(shown) = record.gallery.as_ref().filter(|g| !g.groups.is_empty()) {
-                    h2 { "Images worth a look" }
-                    (gallery::gallery(shown, summary.task == TaskKind::MultiLabel))
-                }
-                h2 { "Data" }
-                (tables::data(&summary.counts, summary.task, &record.data))
-                h2 { "Recipe" }
-                pre { (summary.recipe) }
-                h2 { "Run" }
-                (tables::facts(summary))
-                @if !summary.notes.is_empty() {
-                    h2 { "Notes" }
-                    ul { @for note in &summary.notes { li { (marked(note)) } } }
-                }
-                @if !files.is_empty() {
-                    h2 { "Files" }
-                    table.narrow { tbody { @for file in files {
-                        tr { td { a href=(format!("./{}", file.name)) { (file.name) } } td.n { (in_units(file.bytes)) } }
-                    } } }
-                }
+    // What the banner says is not said again.
+    let told = summary.ruined().map(|ruined| ruined.verdict);
+    let notes: Vec<&String> = summary.notes.iter().filter(|note| told.as_ref() != Some(*note)).collect();
+    let content = html! {
+        h1 { (summary.name) }
+        (quotation(summary))
+        (banners(summary))
+        (headline(summary))
+        (verdicts::hindsight(summary))
+        @match &summary.folds {
+            Some(all) => (folds::section(all)),
+            None => {
+                h2 { "What each stage brought" }
+                (stages(summary))
             }
         }
+        @if !record.fits.is_empty() {
+            h2 { "Epochs" }
+            (epochs(&record.fits))
+        }
+        (plots(record))
+        @if let Some(confusion) = &record.confusion {
+            h2 { "Confusion" }
+            (tables::confusion(confusion))
+        }
+        @if let Some(found) = &summary.by_class {
+            h2 { @if summary.task == TaskKind::MultiLabel { "Tags" } @else { "Classes" } }
+            (tables::by_class(found, summary.task))
+        }
+        @if let Some(shown) = record.gallery.as_ref().filter(|g| !g.groups.is_empty()) {
+            h2 { "Images worth a look" }
+            (gallery::gallery(shown, summary.task == TaskKind::MultiLabel))
+        }
+        h2 { "Data" }
+        (tables::data(&summary.counts, summary.task, &record.data))
+        h2 { "Recipe" }
+        pre { (summary.recipe) }
+        h2 { "Run" }
+        (tables::facts(summary))
+        @if !notes.is_empty() {
+            h2 { "Notes" }
+            ul { @for note in notes { li { (marked(note)) } } }
+        }
+        @if !files.is_empty() {
+            h2 { "Files" }
+            table.narrow { tbody { @for file in files {
+                tr { td { a href=(format!("./{}", file.name)) { (file.name) } } td.n { (in_units(file.bytes)) } }
+            } } }
+        }
     };
-    visible(&page.into_string()).into_owned()
+    page(&format!("{} – fastai run", summary.name), &content)
 }
 
 fn banners(summary: &Summary) -> Markup {
@@ -92,7 +89,7 @@ fn banners(summary: &Summary) -> Markup {
             Status::Failed => div.banner { "FAILED: the numbers are those of the stages that were reached." },
         }
         @if let Some(warning) = summary.lost() { div.banner { "TRAINING FAILED: " (marked(&warning)) "." } }
-        @if let Some(warning) = summary.baseline.as_ref().and_then(Baseline::unbeaten) {
+        @if let Some(warning) = summary.unbeaten() {
             div.banner { "NOT BETTER THAN A CONSTANT: " (warning) "." }
         }
     }
@@ -169,6 +166,7 @@ fn honesty(value: &MetricValue) -> Markup {
 
 fn stages(summary: &Summary) -> Markup {
     let mut before: Option<&Evaluation> = None;
+    let in_banner = summary.ruined().map(|ruined| ruined.stage.step);
     html! {
         p.soft {
             "Each fit against the one before it, on the validation images. A change is called clear if the 95 % intervals "
@@ -186,7 +184,7 @@ fn stages(summary: &Summary) -> Markup {
                     td { @if let Some(trains) = &stage.trains { (trains) } (cache(stage)) }
                     td.n { @if stage.seconds > 0.0 { (duration(stage.seconds)) } }
                     td.n { @if stage.images > 0 { (short(stage.images_per_s)) } }
-                    td.brought { (brought(stage, before)) }
+                    td.brought { (brought(stage, before, in_banner.is_some_and(|first| first <= stage.step))) }
                 }
                 ({ if stage.kind == StepKind::Fit && stage.evaluation.is_some() { before = stage.evaluation.as_ref(); } "" })
             } }
@@ -205,7 +203,8 @@ fn cache(stage: &StageSummary) -> Markup {
     } }
 }
 
-fn brought(stage: &StageSummary, before: Option<&Evaluation>) -> Markup {
+/// What a stage brought; `in_banner` says whether its course is told at the top of the page.
+fn brought(stage: &StageSummary, before: Option<&Evaluation>, in_banner: bool) -> Markup {
     html! {
         @if let Some(rate) = stage.suggestion { "rate " strong { (short(rate)) } }
         @if let Some(after) = &stage.evaluation {
@@ -221,22 +220,18 @@ fn brought(stage: &StageSummary, before: Option<&Evaluation>) -> Markup {
             }
             @if let Some(before) = before { (verdicts::verdict(stage, before, after)) }
         }
-        @if let Some(epoch) = stage.turned_at {
+        @if let Some(epoch) = stage.turned_at.filter(|_| stage.failure().is_none()) {
             div.note { "▲ validation loss rose after epoch " (epoch) " while training loss fell" }
         }
         @if let Some(judgement) = &stage.judgement {
-            div.note { strong { (verdicts::name(judgement.course)) } " from epoch " (judgement.epoch) ": see the notes" }
+            div.note { strong { (verdicts::name(judgement.course)) } " from epoch " (judgement.epoch)
+                ": see " @if in_banner { "above" } @else { "the notes" } }
         }
     }
 }
 
 fn epochs(fits: &[FitCurve]) -> Markup {
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in fits.iter().flat_map(|fit| &fit.epochs).flat_map(|row| &row.metrics) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
+    let names = metric_names(fits.iter().flat_map(|fit| &fit.epochs));
     html! {
         p.soft { "Training loss is smoothed and measured with augmentation and dropout, so it may lie above the validation loss. "
             span.note { "▲" } " the validation loss rose while the training loss fell." }

@@ -30,6 +30,11 @@ pub fn short(value: f64) -> String {
     trimmed(&format!("{value:.decimals$}")).to_string()
 }
 
+/// Learning rates, one after the other.
+pub fn rates(rates: &[f64]) -> String {
+    rates.iter().map(|rate| short(*rate)).collect::<Vec<_>>().join(", ")
+}
+
 /// The label of a log axis: `1e-5`, `0.01`, `10`.
 pub fn power(value: f64) -> String {
     let exponent = value.log10();

@@ -69,7 +69,7 @@ pub fn rates(fits: &[FitCurve]) -> String {
         let x = 0.0..batches(fits).max(1) as f64;
         let y = 0.0..if top > 0.0 { top * 1.12 } else { 1.0 };
         let mut chart = builder(area, 46).build_cartesian_2d(x, y.clone())?;
-        mesh(&mut chart, "training batch", "learning rate", &|x| thousands(*x), &|y| rate(*y))?;
+        mesh(&mut chart, "training batch", "learning rate", 10, &|x| thousands(*x))?;
         for (group, series) in lines.iter().enumerate() {
             for points in series {
                 chart.draw_series(LineSeries::new(thin(points), colour(group, groups).stroke_width(2)))?;
@@ -98,7 +98,7 @@ pub fn losses(fits: &[FitCurve]) -> String {
         )?;
         let y = padded(low, high);
         let mut chart = builder(area, 46).build_cartesian_2d(0.0..batches(fits).max(1) as f64, y.clone())?;
-        mesh(&mut chart, "training batch", "loss", &|x| thousands(*x), &|y| rate(*y))?;
+        mesh(&mut chart, "training batch", "loss", 10, &|x| thousands(*x))?;
         for points in &train {
             let cut = points.iter().map(|(x, v)| (*x, v.min(y.end))).collect::<Vec<_>>();
             chart.draw_series(LineSeries::new(thin(&cut), PALETTE[0].stroke_width(2)))?;
@@ -145,20 +145,7 @@ pub fn dots(rows: &[(String, Vec<f64>)], x_title: &str, y_title: &str) -> String
             printable(if short.len() < text.len() { format!("{short}..") } else { short })
         };
         // A label for each row; the axis rounds its steps to whole numbers.
-        chart
-            .configure_mesh()
-            .x_desc(printable(x_title))
-            .y_desc(printable(y_title))
-            .x_labels(rows.len() * 2 + 1)
-            .y_labels(7)
-            .x_label_formatter(&name)
-            .y_label_formatter(&|y| rate(*y))
-            .label_style(("sans-serif", 15).into_font().color(&INK))
-            .axis_desc_style(("sans-serif", 17).into_font().color(&INK))
-            .axis_style(BORDER)
-            .bold_line_style(GRID)
-            .light_line_style(TRANSPARENT)
-            .draw()?;
+        mesh(&mut chart, x_title, y_title, rows.len() * 2 + 1, &name)?;
         for (x, (_, values)) in rows.iter().enumerate() {
             let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
             if finite.is_empty() {
@@ -195,7 +182,7 @@ fn draw_find(area: &Area, curve: &FindCurve, smoothed: &[(f64, f64)], means: &[(
     let x = if last > first { first..last } else { first..first * 10.0 };
     draw_legend(area, &legend)?;
     let mut chart = builder(area, 46).build_cartesian_2d(x.clone().log_scale(), y.clone())?;
-    mesh(&mut chart, "learning rate (log scale)", "training loss", &|x| power(*x), &|y| rate(*y))?;
+    mesh(&mut chart, "learning rate (log scale)", "training loss", 10, &|x| power(*x))?;
     if let Some((lowest, ..)) = around {
         let within: Vec<(f64, f64)> = means.iter().filter(|p| x.contains(&p.0)).copied().collect();
         let before = means.len() - within.len();
@@ -261,8 +248,8 @@ fn mesh<'a, 'b, X, Y>(
     chart: &mut ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>,
     x_title: &str,
     y_title: &str,
+    x_labels: usize,
     x_label: &dyn Fn(&f64) -> String,
-    y_label: &dyn Fn(&f64) -> String,
 ) -> Drawn
 where
     X: Ranged<ValueType = f64> + ValueFormatter<f64>,
@@ -270,12 +257,12 @@ where
 {
     chart
         .configure_mesh()
-        .x_desc(x_title)
-        .y_desc(y_title)
-        .x_labels(10)
+        .x_desc(printable(x_title))
+        .y_desc(printable(y_title))
+        .x_labels(x_labels)
         .y_labels(7)
         .x_label_formatter(x_label)
-        .y_label_formatter(y_label)
+        .y_label_formatter(&|y| rate(*y))
         .label_style(("sans-serif", 15).into_font().color(&INK))
         .axis_desc_style(("sans-serif", 17).into_font().color(&INK))
         .axis_style(BORDER)

@@ -10,6 +10,8 @@ use rayon::prelude::*;
 use super::bars::Bars;
 use super::gallery::thumbnail;
 use super::numbers::grouped;
+use super::record::ClassCount;
+use super::tables::{bars_of, class_counts};
 use crate::data::{Dataset, Item, Target};
 
 /// With more classes than this, the page shows them in columns.
@@ -31,16 +33,10 @@ pub fn samples(dataset: &Dataset) -> Markup {
     if dataset.task == TaskKind::Regression { values(dataset) } else { classes(dataset) }
 }
 
-fn value(item: &Item) -> Option<f32> {
-    match item.target {
-        Target::Value(value) => Some(value),
-        _ => None,
-    }
-}
-
 /// The regression targets, and images from the smallest target to the largest.
 fn values(dataset: &Dataset) -> Markup {
-    let mut items: Vec<(f32, &Item)> = dataset.train.iter().filter_map(|item| Some((value(item)?, item))).collect();
+    let numbers = dataset.train.iter().filter_map(|item| Some((item.target.value()?, item)));
+    let mut items: Vec<(f32, &Item)> = numbers.collect();
     if items.is_empty() {
         return html! {};
     }
@@ -68,64 +64,38 @@ fn classes(dataset: &Dataset) -> Markup {
     if dataset.classes.is_empty() {
         return html! {};
     }
-    let train = members(&dataset.train, dataset.classes.len());
-    let valid = members(&dataset.valid, dataset.classes.len());
-    let counts: Vec<(&str, usize, usize)> = dataset
-        .classes
-        .iter()
-        .zip(train.iter().zip(&valid))
-        .map(|(name, (t, v))| (name.as_str(), t.len(), v.len()))
-        .collect();
+    let (counts, train) = (ClassCount::of(dataset), members(dataset));
     html! {
         h2 { (plural) }
         @if tags { p.soft { "An image counts for each of its tags." } }
-        @if counts.len() > MANY { (columns(&counts)) } @else { (table(what, &counts)) }
+        @if counts.len() > MANY { (columns(&counts)) } @else { (class_counts(what, &counts)) }
         @if counts.len() > MANY { (grid(dataset, &train)) } @else { (rows(dataset, &train)) }
     }
 }
 
-/// The images of each class, in their order.
-fn members(items: &[Item], classes: usize) -> Vec<Vec<&Item>> {
-    let mut members = vec![Vec::new(); classes];
-    for item in items {
-        match &item.target {
-            Target::Class(class) => members[*class as usize].push(item),
-            Target::Tags(tags) => tags.iter().for_each(|tag| members[*tag as usize].push(item)),
-            Target::Value(_) | Target::Unlabelled => {}
-        }
+/// The training images of each class, in their order.
+fn members(dataset: &Dataset) -> Vec<Vec<&Item>> {
+    let mut members = vec![Vec::new(); dataset.classes.len()];
+    for item in &dataset.train {
+        item.target.classes().iter().for_each(|class| members[*class as usize].push(item));
     }
     members
 }
 
-fn bar(count: usize, counts: &[(&str, usize, usize)]) -> Markup {
-    let most = counts.iter().map(|c| c.1).max().unwrap_or(0).max(1);
-    html! { i style=(format!("width:{:.1}%", 100.0 * count as f64 / most as f64)) {} }
-}
-
-fn table(what: &str, counts: &[(&str, usize, usize)]) -> Markup {
+fn columns(counts: &[ClassCount]) -> Markup {
+    let bar = bars_of(counts);
+    let train = |class: &&ClassCount| class.train;
     html! {
-        div.wide { table {
-            thead { tr { th { (what) } th.n { "train" } th.n { "valid" } th { "share of the largest, train" } } }
-            tbody { @for (name, train, valid) in counts { tr {
-                th.name { (name) } td.n { (grouped(*train as u64)) } td.n { (grouped(*valid as u64)) }
-                td.bar { (bar(*train, counts)) }
-            } } }
-        } }
-    }
-}
-
-fn columns(counts: &[(&str, usize, usize)]) -> Markup {
-    let by_count = |a: &&(&str, usize, usize), b: &&(&str, usize, usize)| a.1.cmp(&b.1);
-    html! {
-        @if let (Some(least), Some(most)) = (counts.iter().min_by(by_count), counts.iter().max_by(by_count)) {
+        @if let (Some(least), Some(most)) = (counts.iter().min_by_key(train), counts.iter().max_by_key(train)) {
             p.soft {
-                (counts.len()) " in all, from " (grouped(least.1 as u64)) " (" (least.0) ") to " (grouped(most.1 as u64))
-                " (" (most.0) ") training images. Training and validation images of each:"
+                (counts.len()) " in all, from " (grouped(least.train as u64)) " (" (least.name) ") to " (grouped(most.train as u64))
+                " (" (most.name) ") training images. Training and validation images of each:"
             }
         }
-        div.counts { @for (name, train, valid) in counts { div {
-            span.name title=(name) { (name) } span.n { (grouped(*train as u64)) } span.n.soft { (grouped(*valid as u64)) }
-            span.bar { (bar(*train, counts)) }
+        div.counts { @for class in counts { div {
+            span.name title=(class.name) { (class.name) }
+            span.n { (grouped(class.train as u64)) } span.n.soft { (grouped(class.valid as u64)) }
+            span.bar { (bar(class)) }
         } } }
     }
 }

@@ -47,9 +47,7 @@ impl Shown {
         let stages = Plan::new(recipe, &Facts::default()).stages.into_iter().enumerate();
         let mut fits = stages.filter(|(_, stage)| stage.step.is_fit());
         match fits.find(|(_, stage)| stage.state.body != BodyState::Precomputed) {
-            Some((index, stage)) => {
-                Shown { step: Some((index, stage.step.to_string(), stage.epochs)), size: stage.state.size }
-            }
+            Some((index, stage)) => Shown { step: Some((index, stage.text, stage.epochs)), size: stage.state.size },
             None => Shown { step: None, size: recipe.transforms().size },
         }
     }

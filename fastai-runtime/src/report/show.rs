@@ -5,17 +5,16 @@ use std::path::Path;
 use fastai_dsl::{Data, Recipe, Source};
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 
 use super::bars::Bars;
 use super::gallery::base64;
 use super::numbers::grouped;
-use super::page::{head, marked};
+use super::page::{marked, page};
 use super::samples::samples;
 use super::sheet::Sheet;
 use crate::RunError;
 use crate::data::{Dataset, Finding, Health, Preflight, first_rows};
-use crate::names::visible;
 use crate::progress::{Progress, StopSignal};
 
 /// Rows of the csv file on the page.
@@ -62,7 +61,7 @@ impl Show {
         let mut notes = dataset.notes.clone();
         notes.extend(health.notes_with_lists(&dataset.root, &dataset.split));
         let mut show = Show { html: String::new(), sheet, findings, notes };
-        show.html = visible(&show.page(recipe, &dataset, &health).into_string()).into_owned();
+        show.html = page(&format!("{} – data", recipe.name()), &show.content(recipe, &dataset, &health));
         Ok(show)
     }
 
@@ -71,30 +70,24 @@ impl Show {
         self.sheet.as_ref().map(|sheet| png(&sheet.image))
     }
 
-    fn page(&self, recipe: &Recipe, dataset: &Dataset, health: &Health) -> Markup {
+    fn content(&self, recipe: &Recipe, dataset: &Dataset, health: &Health) -> Markup {
         let [train, valid, test] =
             [&dataset.train, &dataset.valid, &dataset.test].map(|part| grouped(part.len() as u64));
         html! {
-            (DOCTYPE)
-            html lang="en" {
-                (head(&format!("{} – data", recipe.name())))
-                body {
-                    h1 { (recipe.name()) ": the data" }
-                    @if let Some(doc) = recipe.doc() { @for part in doc.split("\n\n") { p.soft { (marked(part)) } } }
-                    p {
-                        (train) " training, " (valid) " validation, " (test) " test images in " code { (dataset.root.display()) }
-                    }
-                    (self.checked(dataset, health))
-                    (csv_rows(recipe.data(), dataset))
-                    @if let Some(sheet) = &self.sheet {
-                        h2 { "Augmented" }
-                        @let source = format!("data:image/png;base64,{}", base64(&png(&sheet.image)));
-                        (sheet.figure(recipe.transforms(), &source))
-                    }
-                    (samples(dataset))
-                    (sizes(health))
-                }
+            h1 { (recipe.name()) ": the data" }
+            @if let Some(doc) = recipe.doc() { @for part in doc.split("\n\n") { p.soft { (marked(part)) } } }
+            p {
+                (train) " training, " (valid) " validation, " (test) " test images in " code { (dataset.root.display()) }
             }
+            (self.checked(dataset, health))
+            (csv_rows(recipe.data(), dataset))
+            @if let Some(sheet) = &self.sheet {
+                h2 { "Augmented" }
+                @let source = format!("data:image/png;base64,{}", base64(&png(&sheet.image)));
+                (sheet.figure(recipe.transforms(), &source))
+            }
+            (samples(dataset))
+            (sizes(health))
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::{MetricKind, StepKind, TaskKind};
-use serde::{Deserialize, Deserializer, Serialize};
+use fastai_dsl::{Direction, MetricKind, StepKind, TaskKind, blank_is_none};
+use serde::{Deserialize, Serialize};
 
 use super::{ByClass, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights};
 use crate::device::HalfFloat;
@@ -47,7 +47,7 @@ pub struct Summary {
     pub seed: u64,
     /// The working directory of the run, which the recipe's relative paths refer to; `None` if it was not known. What is no
     /// UTF-8 in it is replaced.
-    #[serde(default, deserialize_with = "blank_is_none", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "blank_is_none::deserialize", skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
     /// The device, in words.
     pub device: String,
@@ -134,12 +134,6 @@ impl Summary {
     }
 }
 
-/// Reads a text that earlier versions left empty where there was nothing to say.
-pub(crate) fn blank_is_none<'de, D: Deserializer<'de>, T: From<String>>(from: D) -> Result<Option<T>, D::Error> {
-    let text: Option<String> = Option::deserialize(from)?;
-    Ok(text.filter(|text| !text.is_empty()).map(T::from))
-}
-
 /// One stage of the run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StageSummary {
@@ -147,12 +141,13 @@ pub struct StageSummary {
     pub step: usize,
     /// The step without its arguments.
     pub kind: StepKind,
-    /// The step as canonical text, `fit(0.01, 3, cycle_len = 1)`.
+    /// The step as the recipe's author reads it, `fit(lr / 10.0, 3, cycle_len = 1)`. A run that goes on reads the kept text of
+    /// its recipe, in which the rates of `lr_find` are `lr1`, `lr2` and so on.
     pub text: String,
     /// Image side, pixels.
     pub size: u32,
     /// `the head, on cached activations`, `the last 2 of 3 layer groups, on images`, ..; `None` if the step trains nothing.
-    #[serde(default, deserialize_with = "blank_is_none", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "blank_is_none::deserialize", skip_serializing_if = "Option::is_none")]
     pub trains: Option<String>,
     /// Whether more than the head trains.
     #[serde(default)]
@@ -197,7 +192,7 @@ pub struct CacheUse {
 /// The best constant answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// The answer: a class, tags separated by spaces, or a number.
+    /// The answer: a class, tags with the recipe's separator between them (or another one, where a tag holds that), or a number.
     pub says: String,
     /// What it is measured by.
     pub metric: MetricKind,
@@ -207,22 +202,49 @@ pub struct Baseline {
     /// The final network's score in the baseline's metric; `None` if nothing was trained.
     #[serde(default)]
     pub reached: Option<f64>,
+    /// The 95 % interval of how much better that score is than the constant answer's, negative if it is worse: bootstrapped over
+    /// the images, the same for both. `None` if nothing was trained, if there are fewer than five images on which another answer
+    /// would be better than the constant one, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gain: Option<[f64; 2]>,
 }
 
+/// A gain of this share of what is left between a constant answer and a perfect one is hardly any.
+const HARDLY: f64 = 0.1;
+
 impl Baseline {
-    /// Returns a warning if the run ended no better than the baseline.
+    /// The answer `says` with its value, which no network is held against yet.
+    pub(crate) fn new(says: String, metric: MetricKind, value: f64) -> Self {
+        Baseline { says, metric, value, reached: None, gain: None }
+    }
+
+    /// The best value of its metric.
+    pub(crate) fn perfect(&self) -> f64 {
+        match self.metric.direction() {
+            Direction::Higher => 1.0,
+            Direction::Lower => 0.0,
+        }
+    }
+
+    /// Returns a warning if the run certainly ended no better than the baseline: it is not better on the measured images, and the
+    /// 95 % interval of the gain ends below a tenth of what is left to gain.
     pub fn unbeaten(&self) -> Option<String> {
-        let reached = self.reached?;
-        let better = self.metric.direction().gain(self.value, reached) > 0.0;
-        (!better).then(|| {
-            format!(
-                "the run ended with {} {reached:.4}, no better than always saying `{}` ({:.4}): nothing useful was \
-                 learned. Look at the learning rates and at the labels; few images need more epochs or smaller batches",
-                self.metric.word(),
-                self.says,
-                self.value
-            )
-        })
+        let (reached, direction) = (self.reached?, self.metric.direction());
+        let hardly = HARDLY * direction.gain(self.value, self.perfect());
+        // No number is no better, on however few images.
+        let is_certain = reached.is_nan() || self.gain.is_some_and(|[_, most]| most < hardly);
+        if !is_certain || direction.gain(self.value, reached) > 0.0 {
+            return None;
+        }
+        let gain =
+            self.gain.map_or_else(String::new, |[least, most]| format!("; 95 % of the gain {least:.4} to {most:.4}"));
+        Some(format!(
+            "the run ended with {} {reached:.4}, no better than always saying `{}` ({:.4}{gain}): nothing useful was learned. \
+             Look at the learning rates and at the labels; few images need more epochs or smaller batches",
+            self.metric.word(),
+            self.says,
+            self.value
+        ))
     }
 }
 
@@ -262,16 +284,21 @@ mod tests {
 
     #[test]
     fn a_result_is_held_against_the_constant_answer() {
-        let unbeaten = |metric: &str, value, reached| {
+        let unbeaten = |metric: &str, value, reached, gain| {
             let metric = MetricKind::parse(metric).unwrap();
-            Baseline { says: "x".into(), metric, value, reached }.unbeaten().is_some()
+            Baseline { reached, gain, ..Baseline::new("x".into(), metric, value) }.unbeaten().is_some()
         };
-        assert!(!unbeaten("accuracy", 0.5, None));
-        assert!(!unbeaten("accuracy", 0.5, Some(0.51)));
-        assert!(unbeaten("accuracy", 0.5, Some(0.5)));
-        assert!(unbeaten("f2", 0.6, Some(0.4)));
-        assert!(!unbeaten("mae", 0.2, Some(0.1)));
-        assert!(unbeaten("mae", 0.2, Some(0.3)));
-        assert!(unbeaten("mae", 0.2, Some(f64::NAN)));
+        assert!(!unbeaten("accuracy", 0.5, None, None));
+        assert!(!unbeaten("accuracy", 0.5, Some(0.51), Some([0.002, 0.018])));
+        assert!(unbeaten("accuracy", 0.5, Some(0.5), Some([0.0, 0.0])), "the constant answer itself");
+        assert!(unbeaten("accuracy", 0.5, Some(0.49), Some([-0.05, 0.03])), "a tenth of the way would be 0.05");
+        assert!(!unbeaten("accuracy", 0.5, Some(0.45), Some([-0.3, 0.2])), "twenty images");
+        assert!(!unbeaten("accuracy", 0.9, Some(0.89), Some([-0.04, 0.02])), "and 0.01 here");
+        assert!(!unbeaten("accuracy", 0.5, Some(0.3), None), "too few images");
+        assert!(unbeaten("f2", 0.6, Some(0.4), Some([-0.3, -0.1])));
+        assert!(!unbeaten("mae", 0.2, Some(0.1), Some([0.08, 0.12])));
+        assert!(unbeaten("mae", 0.2, Some(0.3), Some([-0.12, -0.08])));
+        assert!(!unbeaten("mae", 0.2, Some(0.21), Some([-0.06, 0.04])));
+        assert!(unbeaten("mae", 0.2, Some(f64::NAN), None));
     }
 }

@@ -3,9 +3,9 @@
 use fastai_dsl::TaskKind;
 use maud::{Markup, PreEscaped, html};
 
-use super::numbers::{grouped, metric};
+use super::numbers::{duration, grouped, metric, rates};
 use super::page::marked;
-use super::record::DataOverview;
+use super::record::{ClassCount, DataOverview};
 use super::{ByClass, Counts, Summary};
 use crate::metrics::{ClassScore, Confusion};
 
@@ -18,22 +18,6 @@ const WORST: usize = 30;
 
 pub fn data(counts: &Counts, task: TaskKind, data: &DataOverview) -> Markup {
     let what = if task == TaskKind::MultiLabel { "tag" } else { "class" };
-    let most = data.classes.iter().map(|c| c.train).max().unwrap_or(0).max(1);
-    let table = html! {
-        table {
-            thead { tr { th { (what) } th.n { "train" } th.n { "valid" } th { "share of the largest, train" } } }
-            tbody {
-                @for class in &data.classes {
-                    tr {
-                        th.name { (class.name) }
-                        td.n { (grouped(class.train as u64)) }
-                        td.n { (grouped(class.valid as u64)) }
-                        td.bar { i style=(format!("width:{:.1}%", 100.0 * class.train as f64 / most as f64)) {} }
-                    }
-                }
-            }
-        }
-    };
     html! {
         p {
             (grouped(counts.train as u64)) " training, " (grouped(counts.valid as u64)) " validation"
@@ -43,14 +27,34 @@ pub fn data(counts: &Counts, task: TaskKind, data: &DataOverview) -> Markup {
             @if what == "tag" && !data.classes.is_empty() { span.soft { " An image counts for each of its tags." } }
         }
         @if data.classes.len() > MANY {
-            details { summary { "Images of each " (what) } div.wide { (table) } }
+            details { summary { "Images of each " (what) } (class_counts(what, &data.classes)) }
         } @else if !data.classes.is_empty() {
-            div.wide { (table) }
+            (class_counts(what, &data.classes))
         }
         @if !data.histograms.is_empty() {
             div.cards.pairs { @for bars in &data.histograms { (bars.card()) } }
         }
     }
+}
+
+/// The images of each class or tag, whichever `what` says, with bars.
+pub fn class_counts(what: &str, classes: &[ClassCount]) -> Markup {
+    let bar = bars_of(classes);
+    html! {
+        div.wide { table {
+            thead { tr { th { (what) } th.n { "train" } th.n { "valid" } th { "share of the largest, train" } } }
+            tbody { @for class in classes { tr {
+                th.name { (class.name) } td.n { (grouped(class.train as u64)) } td.n { (grouped(class.valid as u64)) }
+                td.bar { (bar(class)) }
+            } } }
+        } }
+    }
+}
+
+/// Draws training images as a share of those of the largest class.
+pub fn bars_of(classes: &[ClassCount]) -> impl Fn(&ClassCount) -> Markup {
+    let most = classes.iter().map(|class| class.train).max().unwrap_or(0).max(1);
+    move |class: &ClassCount| html! { i style=(format!("width:{:.1}%", 100.0 * class.train as f64 / most as f64)) {} }
 }
 
 pub fn confusion(confusion: &Confusion) -> Markup {
@@ -185,11 +189,9 @@ pub fn facts(summary: &Summary) -> Markup {
                 @if let Some(half) = summary.half { span.soft { " – training convolves in " (half.word()) } } }
             dt { "CPU threads" } dd { (summary.threads) }
             dt { "Seed" } dd { (summary.seed) }
-            dt { "Wall time" } dd { (super::numbers::duration(summary.seconds)) }
+            dt { "Wall time" } dd { (duration(summary.seconds)) }
             @if !summary.found_rates.is_empty() {
-                dt { "Rates found" } dd {
-                    (summary.found_rates.iter().map(|r| super::numbers::short(*r)).collect::<Vec<_>>().join(", "))
-                }
+                dt { "Rates found" } dd { (rates(&summary.found_rates)) }
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Plain statements about the gain of each stage.
 
-use fastai_dsl::source::RecipeText;
-use fastai_dsl::{BodyState, Direction, StepKind, in_todays_words};
+use fastai_dsl::{BodyState, Direction, StepKind};
 use maud::{Markup, html};
 
 use super::numbers::{loss, metric};
@@ -10,8 +9,8 @@ use crate::metrics::Paired;
 use crate::train::{Course, Judgement};
 
 /// A figure before and after, by the first metric of the recipe or by the loss.
-struct Change<'a> {
-    name: &'a str,
+pub(super) struct Change<'a> {
+    pub(super) name: &'a str,
     direction: Direction,
     before: f64,
     after: f64,
@@ -19,7 +18,7 @@ struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    fn between(before: &Evaluation, after: &'a Evaluation) -> Option<Self> {
+    pub(super) fn between(before: &Evaluation, after: &'a Evaluation) -> Option<Self> {
         let Some(first) = after.metrics.first() else {
             let (before, after) = (before.val_loss, after.val_loss);
             return Some(Change { name: "loss", direction: Direction::Lower, before, after, intervals: None });
@@ -36,7 +35,7 @@ impl<'a> Change<'a> {
     }
 
     /// Both figures as text, if the second is worse and looks so.
-    fn fall(&self) -> Option<[String; 2]> {
+    pub(super) fn fall(&self) -> Option<[String; 2]> {
         let (old, new) = (metric(self.before), metric(self.after));
         (self.gain() < 0.0 && old != new).then_some([old, new])
     }
@@ -62,89 +61,6 @@ pub fn body_lost(name: &str, direction: Direction, change: &Paired) -> Option<St
     (is_worse && change.p < LEAST_PROBABLE).then(|| format!("{name} {old} became {new}: {BODY_LOST}"))
 }
 
-/// What the last fit of these stages reached.
-fn last_fit(stages: &[StageSummary]) -> Option<&Evaluation> {
-    stages.iter().rev().filter(|stage| stage.kind == StepKind::Fit).find_map(|stage| stage.evaluation.as_ref())
-}
-
-impl Summary {
-    /// Returns a warning if the last `fit` left weights that say less than those before it, whatever the metrics are, or if a
-    /// `fit` damaged the body and the final measurement is still worse than the one before it. What helps against the former is
-    /// in [`notes`](Self::notes).
-    pub fn lost(&self) -> Option<String> {
-        if self.smoke {
-            return None;
-        }
-        self.failed().or_else(|| damaged(&self.stages, self.r#final.as_ref()?, self.has_batch_norm()))
-    }
-
-    /// The `fit` that left the run with nothing learned or without what it had learned, and its course: the last `fit`, or one that
-    /// damaged the body if the final measurement is still worse than the one before it.
-    pub fn ruined_by(&self) -> Option<(&StageSummary, Judgement)> {
-        let last = self.stages.iter().rev().find(|stage| stage.kind == StepKind::Fit)?;
-        let judgement = last.judgement.filter(|judgement| judgement.course.is_failure());
-        judgement.map(|judgement| (last, judgement)).or_else(|| {
-            let (stage, judgement, _) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
-            Some((stage, judgement))
-        })
-    }
-
-    /// Whether the recipe's body has batch norms; true of one that is no longer read.
-    fn has_batch_norm(&self) -> bool {
-        let read = RecipeText::new("summary.recipe", &in_todays_words(&self.recipe), &[]);
-        read.result.map_or(true, |checked| checked.recipe.model().facts().has_batch_norm())
-    }
-
-    /// The warning of a last `fit` that destroyed what the network knew.
-    fn failed(&self) -> Option<String> {
-        let stage = self.stages.iter().rev().find(|stage| stage.kind == StepKind::Fit)?;
-        let judgement = stage.judgement?;
-        let [what, so] = match judgement.course {
-            Course::Diverged => ["diverged", ", so what it predicts cannot be trusted"],
-            Course::SameAnswer => ["left the same answer for every image", ", as of a network whose units died"],
-            Course::Collapsed => ["lost what the network knew", ", no better than a constant answer's"],
-            Course::Damaged | Course::NothingLearned | Course::Overfitting | Course::Underfitting => return None,
-        };
-        Some(format!(
-            "step {} `{}`: training {what} in epoch {}{so}; what helps was said there and is in the report's notes",
-            stage.step + 1,
-            stage.text,
-            judgement.epoch
-        ))
-    }
-}
-
-/// The first fit that damaged the body, its course, and the change from what it began with to `end`, which is worse; `None` if it
-/// is not, or if the body is whole.
-fn lasting_damage<'a>(
-    stages: &'a [StageSummary],
-    end: &'a Evaluation,
-) -> Option<(&'a StageSummary, Judgement, Change<'a>)> {
-    stages.iter().enumerate().find_map(|(index, stage)| {
-        let judgement = stage.judgement.filter(|judgement| judgement.course == Course::Damaged)?;
-        let change = Change::between(last_fit(&stages[..index])?, end)?;
-        change.fall().map(|_| (stage, judgement, change))
-    })
-}
-
-/// States that the run ends worse than what the fit that damaged the body began with, and by how much. `batch_norm`: whether the
-/// body has batch norms, which could be frozen.
-fn damaged(stages: &[StageSummary], end: &Evaluation, batch_norm: bool) -> Option<String> {
-    let (stage, judgement, change) = lasting_damage(stages, end)?;
-    let [old, new] = change.fall()?;
-    let or = if batch_norm { ", or write `bn_freeze(on);` before it" } else { "" };
-    Some(format!(
-        "step {} `{}`: training damaged the body from epoch {} on (trn_loss {}, val_loss {}), and the run ends with {} {new}, \
-         which was {old} before: the rates of that step are too high. Take a tenth of them{or}",
-        stage.step + 1,
-        stage.text,
-        judgement.epoch,
-        loss(judgement.trn_loss),
-        loss(judgement.val_loss),
-        change.name
-    ))
-}
-
 /// The name of a course, for tables.
 pub fn name(course: Course) -> &'static str {
     match course {
@@ -161,24 +77,30 @@ pub fn name(course: Course) -> &'static str {
 /// States the course of a fit in the words of the course, with what it would do next. `batch_norm`: whether the body has batch
 /// norms.
 pub fn course(judgement: &Judgement, body: BodyState, batch_norm: bool) -> String {
-    let Judgement { course, epoch, trn_loss, val_loss } = *judgement;
-    let losses = format!("trn_loss {}, val_loss {}", loss(trn_loss), loss(val_loss));
+    let Judgement { course, epoch, trn_loss, val_loss, before, end } = *judgement;
+    // A failure leads somewhere: `val_loss 0.3000 -> 3.0e18 -> 2.0e18`.
+    let [before, end] = [before, end].map(|other| other.filter(|_| course.is_failure()));
+    let led: Vec<String> = before.into_iter().chain([val_loss]).chain(end).map(loss).collect();
+    let losses = format!("trn_loss {}, val_loss {}", loss(trn_loss), led.join(" -> "));
+    let since = if end.is_some() { format!("from epoch {epoch} on") } else { format!("in epoch {epoch}") };
     match course {
         Course::Diverged => format!(
-            "diverged in epoch {epoch} ({losses}): the learning rate is too high; look for one with \
-             `let lr = lr_find(or = 1e-3);`, or take a tenth of it"
+            "diverged {since} ({losses}): the learning rate is too high; look for one with `let lr = lr_find(or = 1e-3);`, or \
+             take a tenth of it"
         ),
         Course::SameAnswer => format!(
             "the same answer for every image from epoch {epoch} on ({losses}): units of the network died, which rates too high \
              do, and more epochs do not wake them; go back to a model from before, or start anew, with a tenth of the rates"
         ),
         Course::Collapsed => format!(
-            "collapsed in epoch {epoch} ({losses}): the losses fell back to those of a constant answer; the learning rate is \
-             too high, take a tenth of it"
+            "collapsed {since} ({losses}): the losses fell back to those of a constant answer; the learning rate is too high, \
+             take a tenth of it"
         ),
         Course::Damaged => {
-            let or = if batch_norm { ", or `bn_freeze(on);` before it" } else { "" };
-            format!("damaged the body from epoch {epoch} on ({losses}): its rates are too high; a tenth of them{or}")
+            let or = if batch_norm { ", or write `bn_freeze(on);` before it" } else { "" };
+            format!(
+                "damaged the body from epoch {epoch} on ({losses}): its rates are too high; take a tenth of them{or}"
+            )
         }
         Course::NothingLearned => format!(
             "nothing learned from epoch {epoch} on ({losses}): the losses stay at those of a constant answer; the learning rate \
@@ -230,7 +152,8 @@ pub fn verdict(stage: &StageSummary, before: &Evaluation, after: &Evaluation) ->
         } @else {
             div.note {
                 strong { "lost " (shown) } @if change.is_clear() { ", clearly" }
-                @if stage.body_lost { ": " (BODY_LOST) "." }
+                // The course of a fit that failed says why.
+                @if stage.body_lost && stage.failure().is_none() { ": " (BODY_LOST) "." }
             }
         }
         @if size { div.soft { small { "on other images than before" } } }
@@ -271,11 +194,11 @@ pub fn hindsight(summary: &Summary) -> Markup {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::metrics::MetricValue;
 
-    fn evaluation(name: &str, value: f64, interval: [f64; 2]) -> Evaluation {
+    pub(in crate::report) fn evaluation(name: &str, value: f64, interval: [f64; 2]) -> Evaluation {
         let direction = if name == "log_loss" { Direction::Lower } else { Direction::Higher };
         let (name, interval) = (name.into(), Some(interval));
         let metric = MetricValue { name, direction, value, interval, n: 100, chosen_here: None };
@@ -283,8 +206,12 @@ mod tests {
     }
 
     /// A fit of the body, of which it is certain or not that it lowered the metric.
-    fn stage(body_lost: bool) -> StageSummary {
+    pub(in crate::report) fn stage(body_lost: bool) -> StageSummary {
         StageSummary { kind: StepKind::Fit, trains_body: true, body_lost, ..StageSummary::default() }
+    }
+
+    pub(in crate::report) fn judged(course: Course, epoch: u64) -> Judgement {
+        Judgement { course, epoch, trn_loss: 0.21, val_loss: 0.26, before: None, end: None }
     }
 
     #[test]
@@ -295,8 +222,11 @@ mod tests {
             lost.contains("lost 0.1000") && lost.contains(", clearly") && lost.contains("cost more than"),
             "{lost}"
         );
-        let lost = verdict(&stage(false), &high, &low).into_string();
-        assert!(lost.contains("lost 0.1000") && !lost.contains("the body"), "{lost}");
+        let diverged = StageSummary { judgement: Some(judged(Course::Diverged, 0)), ..stage(true) };
+        for stage in [stage(false), diverged] {
+            let lost = verdict(&stage, &high, &low).into_string();
+            assert!(lost.contains("lost 0.1000") && !lost.contains("the body"), "{lost}");
+        }
         let brought = verdict(&stage(false), &low, &high).into_string();
         assert!(brought.contains("brought 0.1000, clearly"), "{brought}");
         let near = evaluation("accuracy", 0.91, [0.86, 0.95]);
@@ -317,57 +247,6 @@ mod tests {
         assert_eq!(said(Direction::Higher, None, 0.002), None);
         assert_eq!(said(Direction::Lower, Some([-0.15, -0.04]), 0.002), None, "it became better");
         assert!(said(Direction::Lower, Some([0.04, 0.15]), 0.002).is_some());
-    }
-
-    #[test]
-    fn a_run_is_ruined_by_its_last_fit_or_by_damage_that_lasts() {
-        let fit = |step, value, course: Option<Course>| StageSummary {
-            step,
-            evaluation: Some(evaluation("f2", value, [0.0, 1.0])),
-            judgement: course.map(|course| Judgement { course, epoch: 1, trn_loss: 0.21, val_loss: 0.26 }),
-            ..stage(false)
-        };
-        let ruined = |end: f64, stages: &[StageSummary]| {
-            let r#final = Some(evaluation("f2", end, [0.0, 1.0]));
-            let summary = Summary { stages: stages.to_vec(), r#final, ..Summary::default() };
-            summary.ruined_by().map(|(stage, judgement)| (stage.step, judgement.course))
-        };
-        let diverged = fit(3, 0.5, Some(Course::Diverged));
-        assert_eq!(ruined(0.5, &[fit(1, 0.9, None), diverged.clone()]), Some((3, Course::Diverged)));
-        assert_eq!(ruined(0.8, &[diverged, fit(4, 0.8, None)]), None, "a later fit learned");
-        let damaged = [fit(1, 0.9, None), fit(3, 0.6, Some(Course::Damaged)), fit(4, 0.7, None)];
-        assert_eq!((ruined(0.7, &damaged), ruined(0.91, &damaged)), (Some((3, Course::Damaged)), None));
-        assert_eq!(ruined(0.9, &[fit(1, 0.9, Some(Course::Overfitting))]), None);
-        assert_eq!(ruined(0.5, &[fit(1, 0.5, Some(Course::NothingLearned))]), Some((1, Course::NothingLearned)));
-        assert_eq!(ruined(0.9, &[]), None);
-    }
-
-    #[test]
-    fn a_damaged_body_counts_while_the_run_ends_below_it() {
-        let fit = |step, value, course: Option<Course>| StageSummary {
-            step,
-            text: "fit([0.0222, 0.0667, 0.2], 1)".into(),
-            evaluation: Some(evaluation("f2", value, [0.0, 1.0])),
-            judgement: course.map(|course| Judgement { course, epoch: 0, trn_loss: 0.21, val_loss: 0.26 }),
-            ..stage(true)
-        };
-        let ends_with = |value, stages: &[StageSummary]| damaged(stages, &evaluation("f2", value, [0.0, 1.0]), true);
-        let spoilt = [fit(1, 0.9185, None), fit(3, 0.67, Some(Course::Damaged))];
-        let said = ends_with(0.67, &spoilt).unwrap();
-        assert!(
-            said.starts_with("step 4 `fit([0.0222, 0.0667, 0.2], 1)`: training damaged the body from epoch 0"),
-            "{said}"
-        );
-        assert!(said.contains("ends with f2 0.6700, which was 0.9185 before"), "{said}");
-        assert!(said.ends_with("Take a tenth of them, or write `bn_freeze(on);` before it"), "{said}");
-        let said = damaged(&spoilt, &evaluation("f2", 0.67, [0.0, 1.0]), false).unwrap();
-        assert!(said.ends_with("Take a tenth of them"), "{said}");
-        assert_eq!(ends_with(0.92, &spoilt), None, "what came after it mended it");
-        // Another fit does not hide it.
-        let mended = [spoilt[0].clone(), spoilt[1].clone(), fit(4, 0.78, None)];
-        assert!(ends_with(0.78, &mended).unwrap().contains("step 4 `"));
-        assert_eq!(ends_with(0.67, &[fit(1, 0.9185, None), fit(3, 0.67, Some(Course::Overfitting))]), None);
-        assert_eq!(ends_with(0.67, &spoilt[1..]), None, "nothing was before it");
     }
 
     #[test]

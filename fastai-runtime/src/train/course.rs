@@ -37,8 +37,8 @@ const LEAST_TURN: f64 = 0.005;
 /// A loss above the constant answer's by this factor is named while the fit goes on, after a single epoch. Less may come back.
 const BEYOND_RETURN: f64 = 1e4;
 
-/// A name for the course that a `fit` took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A name for the course that a `fit` took. Those that come first explain those after them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Course {
     /// The loss left the range of any answer.
@@ -64,6 +64,12 @@ impl Course {
     pub fn is_failure(self) -> bool {
         !matches!(self, Course::Overfitting | Course::Underfitting)
     }
+
+    /// Whether it leaves weights of which the course `later` tells nothing else.
+    pub fn explains(self, later: Course) -> bool {
+        let is_lost = matches!(self, Course::Diverged | Course::SameAnswer | Course::Collapsed);
+        is_lost && self <= later && later.is_failure() && later != Course::Damaged
+    }
 }
 
 /// A course with the epoch in which it began.
@@ -79,6 +85,22 @@ pub struct Judgement {
     /// Validation loss after that epoch.
     #[serde(deserialize_with = "number_or_nan")]
     pub val_loss: f64,
+    /// Validation loss of the epoch before, or of the `fit` before: what the course led away from; `None` where there is no
+    /// such number, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<f64>,
+    /// Validation loss after the last epoch that was judged: where the course led to; `None` if that is `epoch`, where it is no
+    /// number, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<f64>,
+}
+
+impl Judgement {
+    /// The same course, judged after the epoch `last`.
+    pub fn up_to(self, last: &EpochRow) -> Self {
+        let end = (last.epoch > self.epoch && last.val_loss.is_finite()).then_some(last.val_loss);
+        Judgement { end, ..self }
+    }
 }
 
 /// The conditions of a `fit` that its losses are held against.
@@ -171,7 +193,10 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     let Against { constant, before, trains_body, followed, .. } = against;
     let last = epochs.last()?;
     let found = |course, row: &EpochRow| {
-        Some(Judgement { course, epoch: row.epoch, trn_loss: row.trn_loss, val_loss: row.val_loss })
+        let earlier = epochs.iter().rev().find(|earlier| earlier.epoch < row.epoch);
+        let before = earlier.map(|earlier| earlier.val_loss).or(before).filter(|loss| loss.is_finite());
+        let EpochRow { epoch, trn_loss, val_loss, .. } = *row;
+        Some(Judgement { course, epoch, trn_loss, val_loss, before, end: None }.up_to(last))
     };
     let validated = !last.metrics.is_empty();
     // The first epoch from which `holds` does to the end.
@@ -220,7 +245,9 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
         return found(Course::Overfitting, row);
     }
     let high = last.trn_loss > HIGH * constant && last.val_loss > HIGH * constant;
-    found(Course::Underfitting, last).filter(|_| high && !followed)
+    // More of what made it worse is no remedy.
+    let raised = before.is_some_and(|before| last.val_loss > DAMAGED * before);
+    found(Course::Underfitting, last).filter(|_| high && !raised && !followed)
 }
 
 /// Names the course of a `fit` that goes on, after the epochs so far, as soon as it is certain enough that the rest of the fit
@@ -389,6 +416,7 @@ mod tests {
         assert_eq!(course(&[(0.3, 0.2), (0.8, 0.7), (0.7, 0.69)], None, false), Some((Course::Collapsed, 1)));
         assert_eq!(course(&[(0.72, 0.7)], Some(0.1), true), Some((Course::Collapsed, 0)));
         assert_eq!(course(&[(0.72, 0.7)], Some(0.68), true), Some((Course::Underfitting, 0)));
+        assert_eq!(course(&[(0.5, 0.8)], Some(0.6), true), None, "training longer is no remedy for a rise");
     }
 
     #[test]
@@ -558,10 +586,42 @@ mod tests {
 
     #[test]
     fn a_judgement_of_losses_that_are_no_numbers_is_read_again() {
-        let found = Judgement { course: Course::Diverged, epoch: 1, trn_loss: f64::INFINITY, val_loss: f64::NAN };
-        let read: Judgement = serde_json::from_str(&serde_json::to_string(&found).unwrap()).unwrap();
-        assert_eq!((read.course, read.epoch), (found.course, found.epoch));
+        let found = judge(&rows(&[(0.4, 0.3), (f64::INFINITY, f64::NAN), (0.4, f64::NAN)]), CLASSES).unwrap();
+        assert_eq!((found.before, found.end), (Some(0.3), None));
+        let text = serde_json::to_string(&found).unwrap();
+        let read: Judgement = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.course, read.epoch, read.before), (found.course, found.epoch, found.before));
         assert!(read.trn_loss.is_nan() && read.val_loss.is_nan());
+        // Earlier versions did not say where a course led from and to.
+        let earlier: Judgement = serde_json::from_str(&text.replace(",\"before\":0.3", "")).unwrap();
+        assert_eq!((earlier.epoch, earlier.before, earlier.end), (1, None, None));
+    }
+
+    #[test]
+    fn a_lost_network_explains_what_is_found_in_it_later() {
+        let explained = |course: Course| {
+            let all =
+                [Course::Diverged, Course::SameAnswer, Course::Collapsed, Course::Damaged, Course::NothingLearned];
+            let rest = [Course::Overfitting, Course::Underfitting];
+            all.into_iter().chain(rest).filter(|later| course.explains(*later)).collect::<Vec<_>>()
+        };
+        let after_collapse = [Course::Collapsed, Course::NothingLearned];
+        assert_eq!(explained(Course::Collapsed), after_collapse);
+        assert_eq!(explained(Course::Diverged)[..2], [Course::Diverged, Course::SameAnswer]);
+        assert_eq!(explained(Course::Diverged)[2..], after_collapse);
+        // Each fit damages by its own rates, and the next one may learn.
+        assert!(explained(Course::Damaged).is_empty() && explained(Course::NothingLearned).is_empty());
+    }
+
+    #[test]
+    fn a_judgement_says_where_the_loss_was_and_where_it_ended() {
+        let led = |losses: &[(f64, f64)], before| {
+            let found = judge(&rows(losses), Against { before, trains_body: true, ..CLASSES }).unwrap();
+            (found.before, found.val_loss, found.end)
+        };
+        assert_eq!(led(&[(0.4, 0.3), (8e10, 3e18), (8e10, 2e18)], Some(0.2)), (Some(0.3), 3e18, Some(2e18)));
+        assert_eq!(led(&[(0.9, 1.2e8)], Some(0.2)), (Some(0.2), 1.2e8, None));
+        assert_eq!(led(&[(0.9, 1.2e8), (0.6, 3e5)], None), (None, 1.2e8, Some(3e5)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::evidence::Evidence;
 pub struct FindCurve {
     /// 0-based index of the recipe's step.
     pub step: usize,
-    /// The step as canonical text.
+    /// The step as the recipe's author reads it.
     pub title: String,
     /// Learning rate of each batch (of the last layer group), increasing.
     pub rates: Vec<f64>,
@@ -32,7 +32,7 @@ pub struct FindCurve {
 pub struct FitCurve {
     /// 0-based index of the recipe's step.
     pub step: usize,
-    /// The step as canonical text.
+    /// The step as the recipe's author reads it.
     pub title: String,
     /// Learning rate of every batch, one list per layer group, earliest group first.
     pub rates: Vec<Vec<f64>>,

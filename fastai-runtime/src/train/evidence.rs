@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::validation::ValidationResult;
-use crate::metrics::by_chance;
+use crate::metrics::{by_chance, mean_and_deviation};
 
 /// A difference of two losses whose probability by chance is not below this says nothing. The epoch with the lowest loss is
 /// chosen among all, which makes the rise above it look less probable than it is, so this is stricter than the 5 % of intervals.
@@ -79,10 +79,8 @@ fn raised_by_chance(then: &[f64], now: &[f64], draw: &mut dyn FnMut() -> u64) ->
 
 /// Standard error of a mean; `None` for fewer than two numbers, or where one is not finite.
 fn standard_error(numbers: &[f64]) -> Option<f64> {
-    let n = numbers.len() as f64;
-    let mean = numbers.iter().sum::<f64>() / n;
-    let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
-    Some((squares / (n - 1.0) / n).sqrt()).filter(|error| error.is_finite())
+    let (_, deviation) = mean_and_deviation(numbers);
+    deviation.map(|deviation| deviation / (numbers.len() as f64).sqrt()).filter(|error| error.is_finite())
 }
 
 #[cfg(test)]

@@ -26,18 +26,31 @@ impl Progress for Lines {
 }
 
 impl Lines {
+    /// The places of the lines that hold `part`.
+    fn places(&self, part: &str) -> Vec<usize> {
+        (0..self.0.len()).filter(|line| self.0[*line].contains(part)).collect()
+    }
+
     /// The place of the only line that holds `part`.
     fn place(&self, part: &str) -> usize {
-        let places: Vec<usize> = (0..self.0.len()).filter(|line| self.0[*line].contains(part)).collect();
+        let places = self.places(part);
         assert_eq!(places.len(), 1, "`{part}` in {:#?}", self.0);
         places[0]
     }
+
+    /// What was warned of fits and of the whole run.
+    fn verdicts(&self) -> Vec<&str> {
+        let warned = self.0.iter().filter_map(|line| line.strip_prefix("warn "));
+        warned.filter(|line| line.starts_with("step ") || line.starts_with("the run ")).collect()
+    }
 }
 
-/// Whether the report of the run has a banner that begins so.
-fn has_banner(chips: &Chips, name: &str, begins: &str) -> bool {
+/// The report of the run, which has one banner, and that begins so.
+fn report_with_banner(chips: &Chips, name: &str, begins: &str) -> String {
     let report = std::fs::read_to_string(chips.path().join(name).join("report.html")).unwrap();
-    report.contains(&format!("<div class=\"banner\">{begins}"))
+    assert_eq!(report.matches("<div class=\"banner\">").count(), 1, "{name}");
+    assert!(report.contains(&format!("<div class=\"banner\">{begins}")), "{name}");
+    report
 }
 
 fn notes(summary: &Summary, part: &str) -> usize {
@@ -51,16 +64,23 @@ fn a_divergence_is_said_at_its_epoch_and_stays_said_where_the_best_epoch_is_kept
     let mut lines = Lines::default();
     let outcome = run(&recipe, &chips.options("diverged"), &mut lines).unwrap();
     // After the row of its epoch, while the fit goes on; the loss is ten thousand times any that a network has.
-    let said = lines.place("`: diverged in epoch 0");
+    let said = lines.places("`: diverged in epoch 0")[0];
     assert!(lines.0[said].starts_with("warn step 2 `fit(10"), "{}", lines.0[said]);
     assert!(said == lines.place("row 0") + 1 && said < lines.place("begin images, epoch 1"), "{:#?}", lines.0);
+    // And once more when the run has ended, with what came of it.
     let summary = &outcome.summary;
+    let lost = summary.lost().unwrap();
+    assert_eq!(lines.verdicts()[1..], [&lost], "{:#?}", lines.0);
+    assert!(
+        lost.contains("diverged in epoch 0") && lost.ends_with("what the network predicts cannot be trusted"),
+        "{lost}"
+    );
     assert_eq!(notes(summary, "`: diverged in epoch 0"), 1, "{:?}", summary.notes);
     assert_eq!(notes(summary, "keep_best: epoch"), 1, "one of two was kept: {:?}", summary.notes);
     let judgement = summary.stages[1].judgement.unwrap();
     assert_eq!((judgement.course, judgement.epoch), (Course::Diverged, 0));
-    assert!(summary.lost().unwrap().contains("training diverged in epoch 0"));
-    assert!(has_banner(&chips, "diverged", "TRAINING FAILED"));
+    let report = report_with_banner(&chips, "diverged", "TRAINING FAILED: step 2 ");
+    assert_eq!(report.matches("the learning rate is too high").count(), 1, "the banner says it, and no note does");
 }
 
 #[test]
@@ -75,13 +95,16 @@ fn a_network_whose_units_died_is_named_at_its_epoch_whatever_follows() {
     let (summary, same) = (&outcome.summary, "the same answer for every image from epoch 0");
     let course = |stage: usize| summary.stages[stage].judgement.map(|judgement| judgement.course);
     assert_eq!((course(4), course(6)), (Some(Course::SameAnswer), Some(Course::SameAnswer)), "{:?}", summary.notes);
-    let dies = lines.place(&format!("warn step 5 `{}`: {same}", summary.stages[4].text));
+    let dies = lines.places(&format!("warn step 5 `{}`: {same}", summary.stages[4].text))[0];
     let epochs: Vec<usize> = (0..lines.0.len()).filter(|line| lines.0[*line] == "begin images, epoch 1").collect();
     // The second epoch of the second fit.
     assert!(lines.0[dies - 1] == "row 0" && dies < epochs[1], "{:#?}", lines.0);
-    assert_eq!(notes(summary, same), 2, "{:?}", summary.notes);
-    assert!(summary.lost().unwrap().contains("left the same answer for every image"));
-    assert!(has_banner(&chips, "dead", "TRAINING FAILED"));
+    // The fit after it finds the same network, which is told once: at that epoch, and in the end.
+    assert_eq!(notes(summary, same), 1, "{:?}", summary.notes);
+    let lost = summary.lost().unwrap();
+    assert_eq!(lines.verdicts()[1..], [&lost], "{:#?}", lines.0);
+    assert!(lost.starts_with("step 5 ") && lost.ends_with("no later fit mended that"), "{lost}");
+    report_with_banner(&chips, "dead", "TRAINING FAILED: step 5 ");
     // The answers are so.
     let probabilities = &outcome.held_out.as_ref().unwrap().probabilities;
     assert!(probabilities.rows().all(|row| row.iter().zip(probabilities.row(0)).all(|(a, b)| (a - b).abs() < 1e-3)));
@@ -97,8 +120,12 @@ fn a_body_that_its_rate_destroyed_is_warned_of_where_the_run_ends() {
     let judgement = summary.stages[4].judgement.unwrap();
     assert!(judgement.course.is_failure(), "{judgement:?}");
     let lost = summary.lost().unwrap();
-    assert!(lost.starts_with("step 5 `fit(2.0, 1)`: training "), "{lost}");
-    // At the epoch, and at the end of the run.
-    let warned: Vec<&String> = lines.0.iter().filter(|line| line.starts_with("warn step 5 `fit(2.0, 1)`: ")).collect();
-    assert!(warned.len() == 2 && *warned[1] == format!("warn {lost}"), "{warned:?}");
+    assert!(lost.starts_with("step 5 `fit(2.0, 1)`: "), "{lost}");
+    // Its only epoch ends the run, so that it is said once.
+    let [warned] = lines.verdicts()[..] else { panic!("{:#?}", lines.0) };
+    assert!(lost.starts_with(warned), "{warned} {lost}");
+    // That the body cost more than it brought follows from it.
+    assert!(summary.stages[4].body_lost && notes(summary, "training the body cost") == 0, "{:?}", summary.notes);
+    let report = report_with_banner(&chips, "spoilt", "TRAINING FAILED: step 5 ");
+    assert!(!report.contains("training the body cost"));
 }

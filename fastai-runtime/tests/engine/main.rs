@@ -11,6 +11,7 @@ mod data;
 #[allow(dead_code)] // each test program uses a part
 mod device;
 mod finder;
+mod findings;
 mod folds;
 mod forged;
 mod imbalance;

@@ -141,7 +141,13 @@ fn cats() -> (Summary, Record) {
         r#final: Some(last),
         by_class: Some(ByClass::new("tta: 1 plain + 4 augmented", class_table(&confusion))),
         found_rates: vec![1e-2],
-        baseline: Some(Baseline { says: "dog".into(), metric: MetricKind::Accuracy, value: 0.5, reached: Some(0.9925) }),
+        baseline: Some(Baseline {
+            says: "dog".into(),
+            metric: MetricKind::Accuracy,
+            value: 0.5,
+            reached: Some(0.9925),
+            gain: Some([0.47, 0.515]),
+        }),
         seconds: 3725.0,
         notes: vec!["23 000 images in batches of 64: the last batch has 24.".into()],
         ..Summary::default()
@@ -252,6 +258,7 @@ fn planet() -> (Summary, Record) {
             metric: MetricKind::F2,
             value: 0.6412,
             reached: Some(0.6),
+            gain: Some([-0.0481, -0.0349]),
         }),
         notes: vec!["<i>cache</i> found".into()],
         ..Summary::default()
@@ -403,7 +410,8 @@ fn hostile_text_stays_text_and_a_stopped_smoke_run_says_so() {
     for text in [
         "SMOKE RUN",
         "STOPPED before",
-        "NOT BETTER THAN A CONSTANT: the run ended with f2 0.6000, no better than always saying `clear primary` (0.6412)",
+        "NOT BETTER THAN A CONSTANT: the run ended with f2 0.6000, no better than always saying `clear primary` (0.6412; \
+         95 % of the gain -0.0481 to -0.0349)",
         "&lt;script&gt;alert('x')",
         "Flattered: the threshold 0.19 (of 7) was chosen on these images.",
         "no interval, n\u{a0}=\u{a0}8\u{202f}095",

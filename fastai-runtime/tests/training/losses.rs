@@ -135,6 +135,9 @@ fn predictions_have_the_loss_of_their_logits() {
         let classes = if task == TaskKind::Regression { 1 } else { 3 };
         let predicted = Probabilities::of_logits(task, logits.clone(), classes);
         assert!((loss.of_predictions(&predicted) - loss.of_all(&logits)).abs() < 1e-6, "{spec}");
+        for (predicted, plain) in loss.of_each_prediction(&predicted).iter().zip(loss.of_each(&logits)) {
+            assert!((predicted - plain).abs() < 1e-6, "{spec}: {predicted} {plain}");
+        }
     }
     let none: Option<Arc<_>> = criterion(LossSpec::Given, TaskKind::SingleLabel, None, 0.0, &device);
     assert!(none.is_none());

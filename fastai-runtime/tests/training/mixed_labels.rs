@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use crate::device;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
+use fastai_dsl::LossSpec;
 use fastai_runtime::metrics::Truth;
-use fastai_runtime::train::{Loss, Mix, Targets};
+use fastai_runtime::train::{Loss, Mix, Targets, criterion};
 use serde::Deserialize;
 
 /// Largest difference allowed to PyTorch in float64.
@@ -26,6 +27,13 @@ struct Golden {
 struct Case {
     loss: f64,
     gradient: Vec<f64>,
+}
+
+/// The loss of the labels' task, with this share of each label spread over all classes.
+fn loss_of(truth: Truth, weights: Option<Vec<f32>>, smoothing: f64, device: &Device) -> Loss {
+    let task = truth.task();
+    let criterion = criterion(LossSpec::of_task(task), task, weights, smoothing, device);
+    Loss::of_criterion(truth, criterion.unwrap())
 }
 
 #[test]
@@ -50,7 +58,7 @@ fn losses_and_gradients_are_pytorchs() {
         };
         let weights = name.ends_with("weighted").then(|| golden.weights.clone());
         let smoothing = if name.contains("smoothed") { 0.1 } else { 0.0 };
-        let loss = Loss::smoothed(truth, weights, smoothing, &device);
+        let loss = loss_of(truth, weights, smoothing, &device);
         let logits = Tensor::<2>::from_data(TensorData::new(golden.logits.clone(), [6, 4]), &device).require_grad();
         let mix = (!name.starts_with("smoothed")).then_some(&mix);
         let value = loss.of(logits.clone(), Targets::new(&images, mix));
@@ -77,9 +85,9 @@ fn an_unmixed_batch_has_the_plain_loss() {
             let (plain, mixed) = (value((&[0, 1][..]).into()), value(Targets::new(&[0, 1], Some(&mix))));
             assert!((plain - mixed).abs() < 1e-6 * plain.abs().max(1.0), "{plain} {mixed}");
             // What is measured is never smoothed.
-            let measured =
-                Loss::smoothed(truth.clone(), weights.clone(), 0.5, &device).of_all(&[2.0, -1.0, 0.5, -3.0, 0.0, 6.0]);
-            assert_eq!(measured, loss.of_all(&[2.0, -1.0, 0.5, -3.0, 0.0, 6.0]));
+            let smoothed = loss_of(truth.clone(), weights.clone(), 0.5, &device);
+            let logits = [2.0, -1.0, 0.5, -3.0, 0.0, 6.0];
+            assert_eq!(smoothed.of_all(&logits), loss.of_all(&logits));
         }
     }
 }

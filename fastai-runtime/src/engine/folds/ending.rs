@@ -9,11 +9,12 @@ use crate::data::{DataError, DataPart, Finding, FindingKind, Item, Target};
 use crate::device;
 use crate::engine::measured::{self, Look};
 use crate::engine::supplied::{self, Supplied};
-use crate::engine::{HeldOut, Outcome, validate, worst};
+use crate::engine::{HeldOut, MeasuringLimits, Outcome, validate, worst};
 use crate::metrics::{Measure, Probabilities, Truth};
 use crate::models::WeightsError;
 use crate::predict::{Predictor, fold_folder};
 use crate::progress::Watch;
+use crate::random::{Stream, bits};
 use crate::report::out_of_fold::{self, OutOfFoldRow};
 use crate::report::{DataOverview, Evaluation, Folds, MeasuredSet, Status};
 
@@ -40,6 +41,9 @@ impl FoldedRun<'_> {
 
     fn complete(mut self, held_out: HeldOut, predictor: Predictor) -> Result<Outcome, RunError> {
         self.summary.status = Status::Complete;
+        if let Some(warning) = self.summary.unbeaten() {
+            self.progress.warn(&warning);
+        }
         self.write_pages()?;
         let (summary, folder) = (self.summary, self.folder.path().to_path_buf());
         self.lock.remove()?;
@@ -91,11 +95,12 @@ impl FoldedRun<'_> {
             |(id, path): (&String, &String)| Item { id: id.clone(), path: path.into(), target: Target::Unlabelled };
         let items: Vec<Item> = whole.held_out.ids.iter().zip(paths).map(item).collect();
         self.record.gallery = worst::gallery(&last, truth, &items, &classes, thresholds.as_ref());
-        self.summary.baseline = measured::baseline(truth, truth, &classes).map(|mut baseline| {
-            let reached = measured::in_baselines_measure(&plain.probabilities, truth, thresholds.as_ref());
-            baseline.reached = (!self.summary.smoke).then_some(reached);
-            baseline
-        });
+        self.summary.baseline = measured::baseline(truth, truth, &classes, &self.recipe.data().source);
+        if let Some(baseline) = self.summary.baseline.as_mut().filter(|_| !self.summary.smoke) {
+            let mut rng = Stream::new(self.summary.seed, "baseline").at(&[]);
+            let answers = (&plain.probabilities, truth);
+            measured::hold_against(baseline, truth, answers, thresholds.as_ref(), &mut || bits(&mut rng));
+        }
         if let Some(folds) = &mut self.summary.folds {
             folds.thresholds = thresholds;
         }
@@ -162,7 +167,8 @@ impl FoldedRun<'_> {
         }
         let supplied = Supplied::of(&self.options);
         let watch = Watch { progress: &mut *self.progress, stop: &self.options.stop };
-        let found = validate::test(&self.folds[0], predictor, self.options.threads, &supplied, watch)?;
+        let limits = MeasuringLimits { workers: self.options.threads, memory: self.options.memory };
+        let found = validate::test(&self.folds[0], predictor, limits, &supplied, watch)?;
         self.summary.test = Some(found.plain.evaluation);
         self.summary.test_tta = found.tta.map(|measured| measured.evaluation);
         Ok(())

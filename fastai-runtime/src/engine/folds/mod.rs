@@ -23,7 +23,7 @@ use crate::data::{DataError, Finding, FindingKind};
 use crate::error::{Reached, ResumeError};
 use crate::predict::fold_folder;
 use crate::progress::Progress;
-use crate::report::{Baseline, Folds, Record, RunFolder, Status, Summary, refuse_link};
+use crate::report::{Folds, Record, RunFolder, Status, Summary, refuse_link};
 use state::FoldsState;
 use told::{FoldProgress, Told};
 
@@ -199,7 +199,7 @@ impl<'a> FoldedRun<'a> {
         let report = fold_folder(self.folder.path(), number).join("report.html").is_file();
         folds.each.push(run.of_fold(report));
         summary.seconds += run.seconds;
-        let warnings = [run.lost(), run.baseline.as_ref().and_then(Baseline::unbeaten)];
+        let warnings = [run.lost(), run.unbeaten()];
         summary.notes.extend(warnings.into_iter().flatten().map(|warning| format!("fold {number}: {warning}")));
         self.folder.write_recipe(&summary.recipe)?;
         self.folder.write_summary(summary)?;

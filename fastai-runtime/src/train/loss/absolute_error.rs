@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::{Criterion, foreign, wanted};
-use crate::metrics::Truth;
+use super::{Criterion, errors, wanted};
+use crate::metrics::{Truth, mean};
 use crate::train::Targets;
 
 /// Mean absolute error of numbers. The numbers of mixed images are blended.
@@ -17,8 +17,10 @@ impl Criterion for AbsoluteError {
     }
 
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
-        let Truth::Values(values) = truth else { foreign(truth) };
-        let errors = logits.iter().zip(values).map(|(x, value)| (f64::from(*x) - f64::from(*value)).abs());
-        errors.sum::<f64>() / values.len().max(1) as f64
+        mean(&self.of_images(logits, truth))
+    }
+
+    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
+        errors(logits, truth).map(f64::abs).collect()
     }
 }

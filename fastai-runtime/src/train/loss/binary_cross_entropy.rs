@@ -4,7 +4,7 @@ use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Criterion, foreign, rows};
-use crate::metrics::{Probabilities, Truth, log_loss};
+use crate::metrics::{Probabilities, Truth, log_loss, mean};
 use crate::train::Targets;
 
 /// Binary cross-entropy of the sigmoid, from logits: the plain mean over all cells, each times the weight of its tag.
@@ -48,6 +48,10 @@ impl Criterion for BinaryCrossEntropy {
     }
 
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
+        mean(&self.of_images(logits, truth))
+    }
+
+    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
         let Truth::Tags { tags, .. } = truth else { foreign(truth) };
         let weight = |tag: usize| self.weights.as_ref().map_or(1.0, |w| f64::from(w[tag]));
         let of_image = |(image, row): (usize, &[f32])| {
@@ -61,8 +65,9 @@ impl Criterion for BinaryCrossEntropy {
                 .sum();
             sum / *tags as f64
         };
-        rows(logits, truth).enumerate().map(of_image).sum::<f64>() / truth.len().max(1) as f64
+        rows(logits, truth).enumerate().map(of_image).collect()
     }
+
     /// Log loss, which weighs all tags alike.
     fn of_predictions(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
         log_loss(predicted, truth)

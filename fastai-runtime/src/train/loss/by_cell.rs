@@ -3,9 +3,10 @@
 use std::fmt::Debug;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use fastai_dsl::TaskKind;
 
-use super::{Criterion, foreign, logits_of, rows};
-use crate::metrics::{Probabilities, Truth};
+use super::{Criterion, foreign, rows};
+use crate::metrics::{Truth, mean};
 use crate::train::Targets;
 
 /// The loss of a cell, from its logit.
@@ -75,6 +76,10 @@ impl<L: CellLoss> Criterion for ByCell<L> {
     }
 
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
+        mean(&self.of_images(logits, truth))
+    }
+
+    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
         let weight = |cell: usize| self.weights.as_ref().map_or(1.0, |w| f64::from(w[cell]));
         let has = |image: usize, cell: usize| match truth {
             Truth::Classes(classes) => classes[image] as usize == cell,
@@ -85,11 +90,11 @@ impl<L: CellLoss> Criterion for ByCell<L> {
             let of_cell = |(cell, &x): (usize, &f32)| weight(cell) * self.loss.of_cell(f64::from(x), has(image, cell));
             row.iter().enumerate().map(of_cell).sum::<f64>() / row.len().max(1) as f64
         };
-        rows(logits, truth).enumerate().map(of_image).sum::<f64>() / truth.len().max(1) as f64
+        rows(logits, truth).enumerate().map(of_image).collect()
     }
 
-    fn of_predictions(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
-        self.of_set(&logits_of(predicted, false, truth.task()), truth)
+    fn is_of_softmax(&self, _: TaskKind) -> bool {
+        false
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::{Criterion, foreign, rows};
+use super::{Criterion, foreign, mean_by_class, rows};
 use crate::metrics::{Probabilities, Truth, log_loss, log_sum_exp};
 use crate::train::Targets;
 
@@ -66,16 +66,13 @@ impl Criterion for CrossEntropy {
     }
 
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
+        mean_by_class(&self.of_images(logits, truth), truth, self.weights.as_deref())
+    }
+
+    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
         let Truth::Classes(classes) = truth else { foreign(truth) };
-        let labels = || classes.iter().map(|&class| class as usize);
-        let losses = rows(logits, truth)
-            .zip(labels())
-            .map(|(row, class)| self.weight(class) * (log_sum_exp(row) - f64::from(row[class])));
-        let total: f64 = losses.sum();
-        match &self.weights {
-            None => total / classes.len().max(1) as f64,
-            Some(_) => total / labels().map(|class| self.weight(class)).sum::<f64>(),
-        }
+        let of_image = |(row, class): (&[f32], &u32)| log_sum_exp(row) - f64::from(row[*class as usize]);
+        rows(logits, truth).zip(classes).map(of_image).collect()
     }
 
     /// Log loss, which weighs all classes alike.

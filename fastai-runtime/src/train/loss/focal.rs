@@ -4,7 +4,7 @@ use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Tensor, TensorData};
 
 use super::by_cell::{CellLoss, log_sigmoid_of};
-use super::{Criterion, foreign, rows};
+use super::{Criterion, foreign, mean_by_class, rows};
 use crate::metrics::{Truth, log_sum_exp};
 use crate::train::Targets;
 
@@ -89,15 +89,17 @@ impl Criterion for FocalClasses {
     }
 
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
+        mean_by_class(&self.of_images(logits, truth), truth, self.weights.as_deref())
+    }
+
+    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
         let Truth::Classes(classes) = truth else { foreign(truth) };
-        let (mut sum, mut weights) = (0.0, 0.0);
-        for (row, &class) in rows(logits, truth).zip(classes) {
-            let (class, all) = (class as usize, log_sum_exp(row));
+        let of_image = |(row, class): (&[f32], &u32)| {
+            let (class, all) = (*class as usize, log_sum_exp(row));
             let others = row.iter().enumerate().filter(|(other, _)| *other != class);
             let others: f64 = others.map(|(_, &x)| (f64::from(x) - all).exp()).sum();
-            sum += self.weight(class) * others.max(LEAST).powf(self.gamma) * (all - f64::from(row[class]));
-            weights += self.weight(class);
-        }
-        if weights > 0.0 { sum / weights } else { 0.0 }
+            others.max(LEAST).powf(self.gamma) * (all - f64::from(row[class]))
+        };
+        rows(logits, truth).zip(classes).map(of_image).collect()
     }
 }

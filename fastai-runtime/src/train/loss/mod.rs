@@ -23,7 +23,7 @@ pub use focal::{FocalCells, FocalClasses};
 pub use squared_error::{Huber, SquaredError};
 
 use super::mixing::Targets;
-use crate::metrics::{Probabilities, Truth};
+use crate::metrics::{Probabilities, Truth, mean};
 
 /// A loss function of logits and labels. Each implementation has its own file.
 pub trait Criterion: Debug + Send + Sync {
@@ -33,14 +33,27 @@ pub trait Criterion: Debug + Send + Sync {
     /// If `truth` belongs to another task; `of_set` panics too.
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1>;
 
-    /// Mean loss of logits `[image, output]` of all images in `truth`, in double precision, without smoothing and mixing. A set of
-    /// one image is asked for, too: how the losses differ from image to image tells how certain their mean is.
+    /// Mean loss of logits `[image, output]` of all images in `truth`, in double precision, without smoothing and mixing.
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64;
+
+    /// The loss of each image, as [`of_set`](Self::of_set) has it for a set of that image alone: how the losses differ from image
+    /// to image tells how certain their mean is. Asks `of_set` once for each image; a criterion that computes them in one pass
+    /// over the logits saves as many copies of labels.
+    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
+        let of_image = |(image, row): (usize, &[f32])| self.of_set(row, &truth.select(&[image]));
+        rows(logits, truth).enumerate().map(of_image).collect()
+    }
 
     /// Mean loss of predictions that are probabilities already, such as means over several; unless a criterion says otherwise,
     /// that of the logits that have these probabilities.
     fn of_predictions(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
-        self.of_set(&logits_of(predicted, truth.task() == TaskKind::SingleLabel, truth.task()), truth)
+        let task = truth.task();
+        self.of_set(&logits_of(predicted, self.is_of_softmax(task), task), truth)
+    }
+
+    /// Whether predictions for `task` are a softmax of the logits that the criterion takes, rather than a sigmoid of each.
+    fn is_of_softmax(&self, task: TaskKind) -> bool {
+        task == TaskKind::SingleLabel
     }
 }
 
@@ -97,14 +110,8 @@ impl Loss {
     /// Creates the loss of a task: cross-entropy for classes, binary cross-entropy for tags, mean absolute error for
     /// numbers. `weights` contains a weight for each class or tag.
     pub fn new(truth: Truth, weights: Option<Vec<f32>>, device: &Device) -> Self {
-        Self::smoothed(truth, weights, 0.0, device)
-    }
-
-    /// Like [`new`](Self::new), with the share `smoothing` of each class label, in `[0, 1)`, spread evenly over all classes
-    /// in training.
-    pub fn smoothed(truth: Truth, weights: Option<Vec<f32>>, smoothing: f64, device: &Device) -> Self {
         let task = truth.task();
-        let criterion = criterion(LossSpec::of_task(task), task, weights, smoothing, device);
+        let criterion = criterion(LossSpec::of_task(task), task, weights, 0.0, device);
         Loss { truth, criterion: criterion.expect("every task has a loss of its own") }
     }
 
@@ -141,17 +148,34 @@ impl Loss {
     }
 
     /// The loss of each image alone, from logits as for [`of_all`](Self::of_all). With class weights, their mean is not that of
-    /// the set, which counts the images differently.
+    /// the set, which counts the images differently. The losses of the language take time in proportion to the logits, and no
+    /// memory but that of the result.
     pub fn of_each(&self, logits: &[f32]) -> Vec<f64> {
-        let of_image = |(image, row): (usize, &[f32])| self.criterion.of_set(row, &self.truth.select(&[image]));
-        rows(logits, &self.truth).enumerate().map(of_image).collect()
+        self.criterion.of_images(logits, &self.truth)
     }
 
-    /// The loss of each image alone, from predictions as for [`of_predictions`](Self::of_predictions).
+    /// The loss of each image alone as [`of_each`](Self::of_each) has it, from predictions that are probabilities already, or
+    /// numbers.
     pub fn of_each_prediction(&self, predicted: &Probabilities) -> Vec<f64> {
-        let of_image = |image| self.criterion.of_predictions(&predicted.select(&[image]), &self.truth.select(&[image]));
-        (0..predicted.len()).map(of_image).collect()
+        let task = self.truth.task();
+        self.of_each(&logits_of(predicted, self.criterion.is_of_softmax(task), task))
     }
+}
+
+/// The mean of the losses of images that count by the weights of their classes, if there are any; 0 where none counts.
+fn mean_by_class(losses: &[f64], truth: &Truth, weights: Option<&[f32]>) -> f64 {
+    let Truth::Classes(classes) = truth else { foreign(truth) };
+    let Some(weights) = weights else { return mean(losses) };
+    let weight = |class: &u32| f64::from(weights[*class as usize]);
+    let total: f64 = classes.iter().map(weight).sum();
+    let sum: f64 = losses.iter().zip(classes).map(|(loss, class)| weight(class) * loss).sum();
+    if total > 0.0 { sum / total } else { 0.0 }
+}
+
+/// How far each number lies above its label.
+fn errors(logits: &[f32], truth: &Truth) -> impl Iterator<Item = f64> {
+    let Truth::Values(values) = truth else { foreign(truth) };
+    logits.iter().zip(values).map(|(x, value)| f64::from(*x) - f64::from(*value))
 }
 
 /// The numbers of a batch, `[batch, 1]`; those of mixed images are blended.
@@ -175,7 +199,11 @@ fn foreign(truth: &Truth) -> ! {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::metrics::log_loss_of_images;
+    use crate::random::{Stream, normal};
 
     const LOGITS: [f32; 6] = [2.0, -1.0, 0.5, -30.0, 0.0, 60.0];
 
@@ -209,6 +237,67 @@ mod tests {
         }
     }
 
+    /// The losses of images, each asked for as that of a set of the image.
+    fn one_at_a_time(loss: &Loss, logits: &[f32]) -> Vec<f64> {
+        let alone = |(image, row): (usize, &[f32])| loss.on(loss.truth.select(&[image])).of_all(row);
+        rows(logits, &loss.truth).enumerate().map(alone).collect()
+    }
+
+    #[test]
+    fn the_loss_of_an_image_is_that_of_a_set_of_it() {
+        let focal = LossSpec::Focal { gamma: 2.0, alpha: None };
+        let asymmetric = LossSpec::Asymmetric { gamma_neg: 4.0, gamma_pos: 1.0, clip: 0.05 };
+        let tags = Truth::Tags { cells: vec![true, false, true, false, true, true], tags: 3 };
+        let numbers = Truth::Values(vec![1.5, -2.0, 0.5, -30.0, 7.0, 50.0]);
+        for (truth, specs) in [
+            (Truth::Classes(vec![2, 1]), [LossSpec::CrossEntropy, LossSpec::Bce, focal]),
+            (tags, [LossSpec::Bce, asymmetric, focal]),
+            (numbers, [LossSpec::L1, LossSpec::Mse, LossSpec::Huber { delta: 0.7 }]),
+        ] {
+            for spec in specs {
+                for weights in [None, Some(vec![0.5, 1.0, 1.5])] {
+                    let criterion = criterion(spec, truth.task(), weights, 0.1, &Device::flex()).unwrap();
+                    let loss = Loss::of_criterion(truth.clone(), criterion);
+                    let (each, alone) = (loss.of_each(&LOGITS), one_at_a_time(&loss, &LOGITS));
+                    assert_eq!(each.len(), truth.len());
+                    for (each, alone) in each.iter().zip(&alone) {
+                        assert!((each - alone).abs() <= 1e-6 * alone.abs().max(1.0), "{spec}: {each} {alone}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_losses_of_images_are_their_log_losses() {
+        let logits = [2.0, -1.0, 0.5, -3.0, 0.0, 1.5];
+        let tags = Truth::Tags { cells: vec![true, false, true, false, true, true], tags: 3 };
+        for truth in [Truth::Classes(vec![2, 0]), tags] {
+            let predicted = Probabilities::of_logits(truth.task(), logits.to_vec(), 3);
+            let loss = Loss::new(truth.clone(), None, &Device::flex());
+            for (loss, log_loss) in loss.of_each(&logits).iter().zip(log_loss_of_images(&predicted, &truth)) {
+                assert!((loss - log_loss).abs() < 1e-6, "{loss} {log_loss} {truth:?}");
+            }
+        }
+    }
+
+    #[test]
+    #[ignore = "measures times: in a release build, alone, with --nocapture"]
+    fn the_losses_of_many_images_take_one_pass() {
+        let (images, classes) = (200_000, 10);
+        let logits = normal(&mut Stream::new(1, "logits").at(&[]), images * classes, 2.0);
+        let labels = Truth::Classes((0..images).map(|image| (image % classes) as u32).collect());
+        let loss = Loss::new(labels, None, &Device::flex());
+        let timed = |losses: &dyn Fn() -> Vec<f64>| {
+            let began = Instant::now();
+            (losses(), began.elapsed())
+        };
+        let (alone, slow) = timed(&|| one_at_a_time(&loss, &logits));
+        let (each, fast) = timed(&|| loss.of_each(&logits));
+        println!("{images} images of {classes} classes: {fast:?} in one pass, {slow:?} one at a time");
+        assert!(each.iter().zip(&alone).all(|(each, alone)| (each - alone).abs() <= 1e-6 * alone.max(1.0)));
+    }
+
     #[test]
     fn a_loss_of_ones_own_takes_the_same_place() {
         #[derive(Debug)]
@@ -223,5 +312,6 @@ mod tests {
         }
         let loss = Loss::of_criterion(Truth::Values(vec![0.0; 6]), Arc::new(Squares));
         assert!((device_loss(&loss, 6) - loss.of_all(&LOGITS)).abs() < 1e-3);
+        assert_eq!(loss.of_each(&LOGITS), [4.0, 1.0, 0.25, 900.0, 0.0, 3600.0]);
     }
 }

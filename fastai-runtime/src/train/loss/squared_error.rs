@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::{Criterion, foreign, wanted};
-use crate::metrics::Truth;
+use super::{Criterion, errors, wanted};
+use crate::metrics::{Truth, mean};
 use crate::train::Targets;
 
 /// Mean squared error of numbers. The numbers of mixed images are blended.
@@ -17,7 +17,11 @@ impl Criterion for SquaredError {
     }
 
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
-        mean(logits, truth, |error| error * error)
+        mean(&self.of_images(logits, truth))
+    }
+
+    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
+        errors(logits, truth).map(|error| error * error).collect()
     }
 }
 
@@ -37,16 +41,14 @@ impl Criterion for Huber {
     }
 
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
-        mean(logits, truth, |error| {
+        mean(&self.of_images(logits, truth))
+    }
+
+    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
+        let of_error = |error: f64| {
             let small = error.abs().min(self.delta);
             0.5 * small * small + self.delta * (error.abs() - small)
-        })
+        };
+        errors(logits, truth).map(of_error).collect()
     }
-}
-
-/// The mean of a function of the errors.
-fn mean(logits: &[f32], truth: &Truth, of: impl Fn(f64) -> f64) -> f64 {
-    let Truth::Values(values) = truth else { foreign(truth) };
-    let errors = logits.iter().zip(values).map(|(x, value)| of(f64::from(*x) - f64::from(*value)));
-    errors.sum::<f64>() / values.len().max(1) as f64
 }

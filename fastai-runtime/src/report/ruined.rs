@@ -1,0 +1,244 @@
+//! The `fit` that left a run with nothing learned, or without what it had learned, and what is said of it.
+
+use std::fmt;
+
+use fastai_dsl::source::RecipeText;
+use fastai_dsl::{BodyState, StepKind, in_todays_words};
+
+use super::verdicts::{Change, course};
+use super::{Baseline, Evaluation, StageSummary, Summary};
+use crate::train::{Course, Judgement};
+
+/// The `fit` whose weights the step after these stages begins with; `None` if there is none, or if another step has put weights
+/// in place since.
+pub fn fit_before(stages: &[StageSummary]) -> Option<&StageSummary> {
+    let mut changed = stages.iter().rev().filter(|stage| stage.kind.changes_weights());
+    changed.next().filter(|stage| stage.kind == StepKind::Fit)
+}
+
+/// The failure that left the weights that the step after these stages begins with.
+pub fn inherited(stages: &[StageSummary]) -> Option<Judgement> {
+    fit_before(stages).and_then(|_| failure(stages)).map(|(_, judgement)| judgement)
+}
+
+/// The `fit` by which the last one of these stages failed: itself, or the first of those before it that explain its course.
+fn failure(stages: &[StageSummary]) -> Option<(&StageSummary, Judgement)> {
+    let last = stages.iter().rposition(|stage| stage.kind == StepKind::Fit)?;
+    let found = stages[last].failure()?;
+    let before = fit_before(&stages[..last]).and_then(|_| failure(&stages[..last]));
+    before.filter(|(_, earlier)| earlier.course.explains(found.course)).or(Some((&stages[last], found)))
+}
+
+/// What the last fit of these stages reached.
+fn last_fit(stages: &[StageSummary]) -> Option<&Evaluation> {
+    stages.iter().rev().filter(|stage| stage.kind == StepKind::Fit).find_map(|stage| stage.evaluation.as_ref())
+}
+
+impl StageSummary {
+    /// The course of a `fit` that did harm, or nothing at all.
+    pub(crate) fn failure(&self) -> Option<Judgement> {
+        self.judgement.filter(|judgement| judgement.course.is_failure())
+    }
+}
+
+/// A `fit` that lost what the network knew, or taught it nothing, and what the run says of it.
+pub(crate) struct Ruined<'a> {
+    /// The `fit`.
+    pub stage: &'a StageSummary,
+    /// Its course and what helps, as its note has them.
+    pub verdict: String,
+    /// What came of it by the end of the run, besides.
+    outcome: Option<String>,
+}
+
+impl fmt::Display for Ruined<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.outcome {
+            Some(outcome) => write!(f, "{}; {outcome}", self.verdict),
+            None => f.write_str(&self.verdict),
+        }
+    }
+}
+
+impl Summary {
+    /// Returns the verdict on a run of which the last `fit` left weights that say less than those before it, or nothing, whatever
+    /// the metrics are, or a `fit` damaged the body and the final measurement is still worse than the one before it: from which
+    /// epoch on, where the loss went, what helps, and what came of it.
+    pub fn lost(&self) -> Option<String> {
+        self.ruined().map(|ruined| ruined.to_string())
+    }
+
+    /// Returns a warning if the run certainly ended no better than its [baseline](Baseline::unbeaten), and is not
+    /// [lost](Self::lost), which is why.
+    pub fn unbeaten(&self) -> Option<String> {
+        let baseline = self.baseline.as_ref().filter(|_| self.ruined().is_none());
+        baseline.and_then(Baseline::unbeaten)
+    }
+
+    /// The `fit` of [`lost`](Self::lost).
+    pub(crate) fn ruined(&self) -> Option<Ruined<'_>> {
+        let (stage, judgement) = self.ruined_by().filter(|_| !self.smoke)?;
+        let is_last = !self.stages.iter().any(|later| later.kind == StepKind::Fit && later.step > stage.step);
+        let (stage, judgement, outcome) = match judgement.course {
+            Course::Damaged => {
+                let (stage, judgement, change) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
+                let [old, new] = change.fall()?;
+                (stage, judgement, Some(format!("the run ends with {} {new}, which was {old} before", change.name)))
+            }
+            Course::Diverged => (stage, judgement, Some("what the network predicts cannot be trusted".to_string())),
+            _ => (stage, judgement, (!is_last).then(|| "no later fit mended that".to_string())),
+        };
+        // What is said of a failure does not depend on the layers that train.
+        let said = course(&judgement, BodyState::Unfrozen, self.has_batch_norm());
+        let verdict = format!("step {} `{}`: {said}", stage.step + 1, stage.text);
+        Some(Ruined { stage, verdict, outcome })
+    }
+
+    /// The `fit` that left the run with nothing learned or without what it had learned, and its course: the last `fit`, or an
+    /// earlier one that [explains](Course::explains) what the last one ended in, or one that damaged the body if the final
+    /// measurement is still worse than the one before it.
+    pub fn ruined_by(&self) -> Option<(&StageSummary, Judgement)> {
+        failure(&self.stages).or_else(|| {
+            let (stage, judgement, _) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
+            Some((stage, judgement))
+        })
+    }
+
+    /// Whether the recipe's body has batch norms; true of one that is no longer read.
+    fn has_batch_norm(&self) -> bool {
+        let read = RecipeText::new("summary.recipe", &in_todays_words(&self.recipe), &[]);
+        read.result.map_or(true, |checked| checked.recipe.model().facts().has_batch_norm())
+    }
+}
+
+/// The first fit that damaged the body, its course, and the change from what it began with to `end`, which is worse; `None` if it
+/// is not, or if the body is whole.
+fn lasting_damage<'a>(
+    stages: &'a [StageSummary],
+    end: &'a Evaluation,
+) -> Option<(&'a StageSummary, Judgement, Change<'a>)> {
+    stages.iter().enumerate().find_map(|(index, stage)| {
+        let judgement = stage.judgement.filter(|judgement| judgement.course == Course::Damaged)?;
+        let change = Change::between(last_fit(&stages[..index])?, end)?;
+        change.fall().map(|_| (stage, judgement, change))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use fastai_dsl::MetricKind;
+
+    use super::super::verdicts::tests::{evaluation, judged, stage};
+    use super::*;
+
+    #[test]
+    fn a_verdict_says_where_the_loss_went_and_stands_for_what_follows_from_it() {
+        let constant = Baseline {
+            says: "dog".into(),
+            metric: MetricKind::Accuracy,
+            value: 0.5,
+            reached: Some(0.4),
+            gain: Some([-0.2, 0.0]),
+        };
+        let of = |course: Option<Course>| {
+            let led = |course| Judgement { before: Some(0.15), end: Some(2e18), ..judged(course, 1) };
+            let fit = StageSummary {
+                step: 2,
+                text: "fit(10.0, 3)".into(),
+                evaluation: Some(evaluation("accuracy", 0.4, [0.3, 0.5])),
+                judgement: course.map(led),
+                ..stage(true)
+            };
+            let (stages, baseline) = (vec![fit], Some(constant.clone()));
+            let summary = Summary {
+                stages,
+                r#final: Some(evaluation("accuracy", 0.4, [0.3, 0.5])),
+                baseline,
+                ..Summary::default()
+            };
+            (summary.lost(), summary.unbeaten())
+        };
+        let (lost, unbeaten) = of(Some(Course::Diverged));
+        let diverged = "step 3 `fit(10.0, 3)`: diverged from epoch 1 on (trn_loss 0.2100, val_loss 0.1500 -> 0.2600 -> 2.0e18): \
+                        the learning rate is too high";
+        assert!(lost.as_ref().is_some_and(|lost| lost.starts_with(diverged)), "{lost:?}");
+        assert_eq!(unbeaten, None);
+        for (course, begins) in [
+            (Course::SameAnswer, "the same answer for every image from epoch 1 on ("),
+            (Course::Collapsed, "collapsed from epoch 1 on ("),
+            (Course::NothingLearned, "nothing learned from epoch 1 on ("),
+        ] {
+            let (lost, unbeaten) = of(Some(course));
+            assert!(
+                lost.is_some_and(|lost| lost.starts_with(&format!("step 3 `fit(10.0, 3)`: {begins}"))),
+                "{course:?}"
+            );
+            assert_eq!(unbeaten, None, "{course:?}");
+        }
+        for course in [None, Some(Course::Underfitting)] {
+            let (lost, unbeaten) = of(course);
+            assert!(lost.is_none() && unbeaten.is_some(), "{course:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_ruined_by_its_last_fit_or_by_damage_that_lasts() {
+        let fit = |step, value, course: Option<Course>| StageSummary {
+            step,
+            evaluation: Some(evaluation("f2", value, [0.0, 1.0])),
+            judgement: course.map(|course| judged(course, 1)),
+            ..stage(false)
+        };
+        let ruined = |end: f64, stages: &[StageSummary]| {
+            let r#final = Some(evaluation("f2", end, [0.0, 1.0]));
+            let summary = Summary { stages: stages.to_vec(), r#final, ..Summary::default() };
+            summary.ruined_by().map(|(stage, judgement)| (stage.step, judgement.course))
+        };
+        let diverged = fit(3, 0.5, Some(Course::Diverged));
+        assert_eq!(ruined(0.5, &[fit(1, 0.9, None), diverged.clone()]), Some((3, Course::Diverged)));
+        let dies = fit(4, 0.5, Some(Course::SameAnswer));
+        assert_eq!(ruined(0.5, &[diverged.clone(), dies.clone()]), Some((3, Course::Diverged)), "it follows from that");
+        assert_eq!(ruined(0.5, &[dies.clone(), diverged.clone()]), Some((3, Course::Diverged)), "and that does not");
+        let loads = StageSummary { kind: StepKind::Load, step: 4, ..StageSummary::default() };
+        assert_eq!(ruined(0.5, &[diverged.clone(), loads, dies]), Some((4, Course::SameAnswer)), "other weights");
+        assert_eq!(ruined(0.8, &[diverged, fit(4, 0.8, None)]), None, "a later fit learned");
+        let damaged = [fit(1, 0.9, None), fit(3, 0.6, Some(Course::Damaged)), fit(4, 0.7, None)];
+        assert_eq!((ruined(0.7, &damaged), ruined(0.91, &damaged)), (Some((3, Course::Damaged)), None));
+        assert_eq!(ruined(0.9, &[fit(1, 0.9, Some(Course::Overfitting))]), None);
+        assert_eq!(ruined(0.5, &[fit(1, 0.5, Some(Course::NothingLearned))]), Some((1, Course::NothingLearned)));
+        assert_eq!(ruined(0.9, &[]), None);
+    }
+
+    #[test]
+    fn a_damaged_body_counts_while_the_run_ends_below_it() {
+        let fit = |step, value, course: Option<Course>| StageSummary {
+            step,
+            text: "fit([0.0222, 0.0667, 0.2], 1)".into(),
+            evaluation: Some(evaluation("f2", value, [0.0, 1.0])),
+            judgement: course.map(|course| judged(course, 0)),
+            ..stage(true)
+        };
+        let ends_with = |value, stages: &[StageSummary]| {
+            let r#final = Some(evaluation("f2", value, [0.0, 1.0]));
+            Summary { stages: stages.to_vec(), r#final, ..Summary::default() }.lost()
+        };
+        let spoilt = [fit(1, 0.9185, None), fit(3, 0.67, Some(Course::Damaged))];
+        let said = ends_with(0.67, &spoilt).unwrap();
+        let step = "step 4 `fit([0.0222, 0.0667, 0.2], 1)`: ";
+        let course = format!("{step}damaged the body from epoch 0 on (trn_loss 0.2100, val_loss 0.2600)");
+        assert!(said.starts_with(&course), "{said}");
+        assert!(
+            said.contains("take a tenth of them, or write `bn_freeze(on);` before it; the run ends with"),
+            "{said}"
+        );
+        assert!(said.ends_with("ends with f2 0.6700, which was 0.9185 before"), "{said}");
+        let said = super::course(&judged(Course::Damaged, 0), BodyState::Unfrozen, false);
+        assert!(said.ends_with("take a tenth of them"), "{said}");
+        assert_eq!(ends_with(0.92, &spoilt), None, "what came after it mended it");
+        // Another fit does not hide it.
+        let mended = [spoilt[0].clone(), spoilt[1].clone(), fit(4, 0.78, None)];
+        assert!(ends_with(0.78, &mended).unwrap().contains("step 4 `"));
+        assert_eq!(ends_with(0.67, &[fit(1, 0.9185, None), fit(3, 0.67, Some(Course::Overfitting))]), None);
+        assert_eq!(ends_with(0.67, &spoilt[1..]), None, "nothing was before it");
+    }
+}
