@@ -86,10 +86,7 @@ impl Mode {
 
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let facts = args.arch;
-    if args.size < facts.min_size {
-        let (size, smallest) = (args.size, facts.min_size);
-        return Err(Failure::Invalid(format!("--size {size}: {} needs at least {smallest} pixels", facts.name)));
-    }
+    super::classify::takes_size(facts, args.size)?;
     if args.batch < 2 && matches!(args.mode, Mode::Train | Mode::Frozen) {
         let why = "--batch 1: the batch norms of the head need at least 2 images in a training step; --mode forward and \
                    --mode predict accept 1";
@@ -109,7 +106,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     if half.is_none() && args.precision == Numbers::Mixed {
         return Err(Failure::Invalid(format!("--precision mixed: {} has no fast 16-bit floats", picked.name)));
     }
-    let report = picked.guarded(|| measure(args, workload.with_half(half), &picked))??;
+    let report = picked.guarded(|| measure(args, Workload { half, ..workload }, &picked))??;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report).map_err(|why| Failure::Failed(why.to_string()))?);
     } else {
@@ -127,7 +124,7 @@ fn measure(args: &BenchArgs, workload: Workload, picked: &Picked) -> Result<Benc
     let runs = seconds.len();
     let mut report = BenchReport::new(workload, &picked.name, seconds, || sgemm_speed(&picked.device));
     if args.layers {
-        report = report.with_layers(bench.layers(runs));
+        report.layers = Some(bench.layers(runs));
     }
     Ok(report)
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use fastai_dsl::overrides::Override;
 use fastai_runtime::activations::{ActivationCache, CacheContent, Purpose, StoredFile, StoredKind};
 use fastai_runtime::data::byte_units::in_units;
 use fastai_runtime::engine::{WantedCache, wanted_caches};
@@ -36,6 +37,9 @@ enum CacheCommand {
         /// those that are missing are
         #[arg(value_name = "TEXT|FILE.recipe")]
         part: Option<String>,
+        /// Change a key of the recipe file, as in `run`
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<Override>,
     },
     /// Remove activations that were not used for longest, until at most a size is left; a run that needs them computes them
     /// again
@@ -70,10 +74,15 @@ impl CacheFolder {
 pub fn run(args: &CacheArgs) -> Result<(), Failure> {
     match &args.action {
         CacheCommand::List { folder } => list(&folder.open()),
-        CacheCommand::Why { folder, part } => match part.as_deref().map(Path::new).filter(|part| is_recipe(part)) {
-            Some(file) => why_of(&folder.open(), file),
-            None => why(&folder.open(), part.as_deref()),
-        },
+        CacheCommand::Why { folder, part, set } => {
+            match part.as_deref().map(Path::new).filter(|part| is_recipe(part)) {
+                Some(file) => why_of(&folder.open(), file, set),
+                None if set.is_empty() => why(&folder.open(), part.as_deref()),
+                None => {
+                    Err(Failure::Invalid("`--set` changes a key of a recipe: name its file, `FILE.recipe`".to_string()))
+                }
+            }
+        }
         CacheCommand::Gc { folder, keep, copies, dry_run } => {
             let kinds: &[StoredKind] =
                 if *copies { &[StoredKind::Activations, StoredKind::Copy] } else { &[StoredKind::Activations] };
@@ -150,8 +159,8 @@ fn is_recipe(part: &Path) -> bool {
 }
 
 /// Says which activations a run of a recipe would use, and why those that are missing are.
-fn why_of(cache: &ActivationCache, file: &Path) -> Result<(), Failure> {
-    let recipe = source::read(file, &[])?.recipe;
+fn why_of(cache: &ActivationCache, file: &Path, set: &[Override]) -> Result<(), Failure> {
+    let recipe = source::read(file, set)?.recipe;
     source::finds_data(file, &recipe)?;
     let wanted = wanted_caches(&recipe, cache)?;
     let name = visible_name(&file.display().to_string()).into_owned();
@@ -199,26 +208,34 @@ fn there(held: &CacheContent, wish: &WantedCache, recipe: &str, stored: &[&Store
             images(held.images)
         );
     }
-    let mut others: Vec<String> = Vec::new();
-    let of_recipe = |purpose: &Purpose| purpose.recipe == recipe && purpose.part == wish.part;
-    for purpose in stored.iter().filter_map(|file| Purpose::of(&file.path)).filter(of_recipe) {
+    // By recipe, the one used last first.
+    let mut others: Vec<(&str, Vec<String>)> = Vec::new();
+    for purpose in &wish.others {
         let difference = if purpose.network != wish.network {
             format!("of {}", visible_name(&purpose.network))
         } else if purpose.body != wish.body {
             "of other weights".to_string()
-        } else if purpose.preparation != wish.preparation {
+        } else {
             let difference = difference(&purpose.preparation, &wish.preparation);
             format!("of another preparation ({})", visible_name(&difference))
-        } else {
-            "of other images, or of images whose paths, sizes or times have changed".to_string()
         };
-        if !others.contains(&difference) {
-            others.push(difference);
+        match others.iter_mut().find(|(recipe, _)| *recipe == purpose.recipe) {
+            Some((_, known)) if known.contains(&difference) => {}
+            Some((_, known)) => known.push(difference),
+            None => others.push((purpose.recipe.as_str(), vec![difference])),
         }
     }
+    let of_recipe = |purpose: Purpose| purpose.recipe == recipe && purpose.part == wish.part;
+    if others.is_empty() && stored.iter().filter_map(|file| Purpose::of(&file.path)).any(of_recipe) {
+        let changed = "of other images, or of images whose paths, sizes or times have changed";
+        others.push((recipe, vec![changed.to_string()]));
+    }
+    let of_each = |(recipe, differences): &(&str, Vec<String>)| {
+        format!("those of `{}` are {}", visible_name(recipe), differences.join(", or "))
+    };
     match others.is_empty() {
-        true => "missing: no run of this recipe has left any; a run computes them".to_string(),
-        false => format!("missing: those of `{}` are {}", visible_name(recipe), others.join(", or ")),
+        true => "missing: no run has left any of these images; a run computes them".to_string(),
+        false => format!("missing: {}", others.iter().map(of_each).collect::<Vec<_>>().join("; ")),
     }
 }
 

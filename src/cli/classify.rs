@@ -51,6 +51,14 @@ pub(super) fn network(name: &str) -> Result<&'static ArchFacts, String> {
     })
 }
 
+/// # Errors
+/// If the network takes no images of `size` pixels.
+pub(super) fn takes_size(facts: &ArchFacts, size: u32) -> Result<(), Failure> {
+    let smallest = facts.min_size;
+    let why = || Failure::Invalid(format!("--size {size}: {} needs at least {smallest} pixels", facts.name));
+    if size < smallest { Err(why()) } else { Ok(()) }
+}
+
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
     share.ok_or_else(|| "more than 0 and at most 1".to_owned())
@@ -69,10 +77,7 @@ pub fn run(args: &ClassifyArgs) -> Result<(), Failure> {
         Origin::Own => Published::of(facts.name).next(),
     };
     let size = args.size.or(published.map(|p| p.size)).unwrap_or(224);
-    if size < facts.min_size {
-        let smallest = facts.min_size;
-        return Err(Failure::Invalid(format!("--size {size}: {} needs at least {smallest} pixels", facts.name)));
-    }
+    takes_size(facts, size)?;
     let picked = args.device.picked()?;
     let network = ImagenetClassifier::load(facts, &found.path, size, &picked.device)?.middle(args.crop);
     eprintln!("{}", found.describe());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::{Recipe, Source};
 use fastai_runtime::engine::{self, Measured};
 use fastai_runtime::metrics::{self, Paired, Truth, paired};
-use fastai_runtime::names::visible_name;
+use fastai_runtime::names::{first_names, visible_name};
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::progress::{self, Watch};
 use fastai_runtime::random::{self, Stream};
@@ -164,13 +164,7 @@ fn facts(a: &Summary, b: &Summary) {
     };
     for (mark, names) in [("-", only(a, b)), ("+", only(b, a))] {
         if !names.is_empty() {
-            let shown: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
-            let more = if names.len() > shown.len() {
-                format!(" and {} more", names.len() - shown.len())
-            } else {
-                String::new()
-            };
-            println!("  {mark} classes {}{more}", shown.join(", "));
+            println!("  {mark} classes {}", first_names(names.iter(), 20));
         }
     }
 }
@@ -372,8 +366,7 @@ impl<'a> SharedImages<'a> {
 
 /// The first of these images, and how many more there are.
 fn named(ids: &[&str]) -> String {
-    let more = if ids.len() > NAMED { format!(" and {} more", ids.len() - NAMED) } else { String::new() };
-    ids.iter().take(NAMED).map(|id| visible_name(id)).collect::<Vec<_>>().join(", ") + &more
+    first_names(ids.iter().map(|id| visible_name(id)), NAMED)
 }
 
 fn shown(path: &Path) -> String {

@@ -1,9 +1,7 @@
 //! How a command ends when it does not succeed.
 
 use fastai_runtime::RunError;
-use fastai_runtime::data::{DataError, FileError};
-use fastai_runtime::device::DeviceError;
-use fastai_runtime::models::WeightsError;
+use fastai_runtime::data::DataError;
 
 /// The exit codes of an unsuccessful command, the best first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,32 +67,8 @@ pub fn each<T>(items: &[T], command: impl Fn(&T) -> Result<(), Failure>) -> Resu
     exits.max().map_or(Ok(()), |worst| Err(Failure::Reported(worst)))
 }
 
-impl From<RunError> for Failure {
-    fn from(error: RunError) -> Self {
-        Failure::Engine(error)
-    }
-}
-
-impl From<FileError> for Failure {
-    fn from(error: FileError) -> Self {
-        Failure::Engine(error.into())
-    }
-}
-
-impl From<DataError> for Failure {
-    fn from(error: DataError) -> Self {
-        Failure::Engine(error.into())
-    }
-}
-
-impl From<WeightsError> for Failure {
-    fn from(error: WeightsError) -> Self {
-        Failure::Engine(error.into())
-    }
-}
-
-impl From<DeviceError> for Failure {
-    fn from(error: DeviceError) -> Self {
+impl<E: Into<RunError>> From<E> for Failure {
+    fn from(error: E) -> Self {
         Failure::Engine(error.into())
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers as the commands print them.
+//! Numbers as the commands print and read them.
 
 /// `1,234,567`.
 pub fn thousands(n: u64) -> String {
@@ -29,20 +29,48 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
-/// Reads a size with an optional suffix, in powers of 1000.
+/// The units of [`size`], in small letters, with their bytes.
+const BYTE_UNITS: [(&str, u64); 14] = [
+    ("", 1),
+    ("b", 1),
+    ("k", 1000),
+    ("kb", 1000),
+    ("kib", 1 << 10),
+    ("m", 1_000_000),
+    ("mb", 1_000_000),
+    ("mib", 1 << 20),
+    ("g", 1_000_000_000),
+    ("gb", 1_000_000_000),
+    ("gib", 1 << 30),
+    ("t", 1_000_000_000_000),
+    ("tb", 1_000_000_000_000),
+    ("tib", 1 << 40),
+];
+
+/// Reads a number of bytes: `20G`, `1.5 GB`, `8GiB`. K, M, G and T are powers of 1000, KiB to TiB powers of 1024, in small or
+/// large letters; without a unit, the number counts bytes.
+///
+/// # Errors
+/// What to write instead.
 pub fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "a whole number with K, M, G or T, such as 20G".to_string();
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let factor: u64 = match &text[digits.len()..] {
-        "" => 1,
-        "K" | "kB" => 1000,
-        "M" | "MB" => 1_000_000,
-        "G" | "GB" => 1_000_000_000,
-        "T" | "TB" => 1_000_000_000_000,
-        _ => return Err(wrong()),
+    let wrong = || {
+        "a number of bytes, or of K, M, G or T (powers of 1000) or KiB, MiB, GiB or TiB (powers of 1024), such as 20G or 1.5GiB"
+            .to_string()
     };
-    let number: Option<u64> = digits.parse().ok();
-    number.and_then(|n| n.checked_mul(factor)).ok_or_else(wrong)
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
+    let unit = unit.trim_start().to_ascii_lowercase();
+    let (_, bytes) = BYTE_UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let whole: u64 = whole.parse().map_err(|_| wrong())?;
+    let part = match part {
+        "" => 0.0,
+        // There is no part of a byte: a unit was forgotten.
+        _ if bytes == 1 => return Err(wrong()),
+        digits => format!("0.{digits}").parse::<f64>().map_err(|_| wrong())?,
+    };
+    let rest = (part * bytes as f64).round() as u64;
+    whole.checked_mul(bytes).and_then(|bytes| bytes.checked_add(rest)).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -58,13 +86,21 @@ mod tests {
     }
 
     #[test]
-    fn sizes_have_suffixes() {
+    fn sizes_have_units() {
+        let read = |texts: &[&str]| texts.iter().map(|text| size(text).unwrap()).collect::<Vec<_>>();
         assert_eq!(
-            ["0", "500M", "20G", "7", "3kB"].map(|text| size(text).unwrap()),
-            [0, 500_000_000, 20_000_000_000, 7, 3000]
+            read(&["0", "7", "12B", "500M", "20G", "2TB"]),
+            [0, 7, 12, 500_000_000, 20_000_000_000, 2_000_000_000_000]
         );
-        for wrong in ["", "G", "1.5G", "-1", "20X", "99999999999T", "2é"] {
-            assert!(size(wrong).is_err(), "{wrong}");
+        assert_eq!(read(&["3kB", "3K", "3kb", "3 KB"]), [3000; 4]);
+        assert_eq!(read(&["1.5G", "1.5 gb", "1.50G", "1500M"]), [1_500_000_000; 4]);
+        assert_eq!(read(&["1KiB", "1.5MiB", "8gib", "1TIB"]), [1 << 10, 3 << 19, 8 << 30, 1 << 40]);
+        assert_eq!(read(&["0.1G", "0.0000000004G", "18446744073709551615"]), [100_000_000, 0, u64::MAX]);
+        let too_many = ["99999999999T", "18446744073709551616", "18446744073709551.7K"];
+        let no_numbers =
+            ["", "G", "-1", "+1", "1.5", "1.5B", ".5G", "1..5G", "1,5G", "1e3", "20X", "8Gi", "2é", "nan", "infK"];
+        for wrong in too_many.into_iter().chain(no_numbers) {
+            assert!(size(wrong).is_err_and(|why| why.ends_with("such as 20G or 1.5GiB")), "{wrong}");
         }
     }
 }

@@ -227,7 +227,7 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], parts: &[u
     let header = ["step", "", "size", "trains", "epochs", "batches", "rates by group"];
     let mut rows = vec![header.map(str::to_string)];
     for (i, stage) in plan.stages.iter().enumerate() {
-        rows.push(row(i, stage, plan.groups.len()));
+        rows.push(row(recipe, i, stage, plan.groups.len()));
     }
     out += &super::table::table(&rows, 0);
     let iterations: Option<u64> = plan.stages.iter().filter(|s| s.step.trains()).map(|s| s.iterations).sum();
@@ -251,7 +251,7 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], parts: &[u
              activations of {} images; estimated from the layers\n",
             in_units(memory.total()),
             i + 1,
-            plan.stages[i].step,
+            plan.stages[i].text,
             in_units(memory.weights),
             in_units(memory.activations),
             images
@@ -264,13 +264,13 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], parts: &[u
     out
 }
 
-fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
+fn row(recipe: &Recipe, index: usize, stage: &Stage, groups: usize) -> [String; 7] {
     let known = |n: Option<u64>| n.map_or("?".to_string(), thousands);
     let works = stage.step.trains();
     let trains = if works { stage.state.trains(groups) } else { String::new() };
     let rates = match &stage.step {
         Step::Fit(fit) => {
-            let rates: Vec<String> = stage.rates.iter().map(|r| shown(*r)).collect();
+            let rates: Vec<String> = stage.rates.iter().map(|r| shown(recipe, *r)).collect();
             let one = stage.rates.windows(2).all(|w| w[0] == w[1]);
             let rates = if one { rates[0].clone() } else { rates.join(", ") };
             if fit.cycle_len.is_some() { format!("{rates} to 0") } else { rates }
@@ -281,7 +281,7 @@ fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
     [
         // Displayed step numbers start at 1, as in the run and the report.
         (index + 1).to_string(),
-        stage.step.to_string(),
+        stage.text.clone(),
         stage.state.size.to_string(),
         trains,
         if stage.epochs > 0 { thousands(stage.epochs) } else { String::new() },
@@ -290,6 +290,6 @@ fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
     ]
 }
 
-fn shown(rate: fastai_dsl::Rate) -> String {
-    rate.fixed().map_or_else(|| rate.to_string(), |x| format!("{}", (x * 1e6).round() / 1e6))
+fn shown(recipe: &Recipe, rate: fastai_dsl::Rate) -> String {
+    rate.fixed().map_or_else(|| recipe.shown_rate(rate), |x| format!("{}", (x * 1e6).round() / 1e6))
 }

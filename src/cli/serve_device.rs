@@ -50,7 +50,7 @@ fn picked(requests: &[DeviceRequest]) -> Result<Vec<Picked>, Failure> {
     let requests = if requests.is_empty() { &default } else { requests };
     let mut all: Vec<Picked> = Vec::new();
     for request in requests {
-        let picked = pick(request.clone()).map_err(fastai_runtime::RunError::from)?;
+        let picked = pick(request.clone())?;
         if picked.kind == DeviceKind::Remote {
             return Err(Failure::Invalid(format!("{request} is a device of another machine: serve it there")));
         }

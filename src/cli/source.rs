@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::{LARGEST, RecipeText};
+use fastai_dsl::suggest::misspelt;
 use fastai_dsl::{Checked, Recipe, in_todays_words, prepared};
 
 use fastai_runtime::names::visible_name;
@@ -95,7 +96,23 @@ pub fn finds_data(path: &Path, recipe: &Recipe) -> Result<(), Failure> {
 /// # Errors
 /// If the file cannot be read; the message contains its absolute path.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
-    at_most(LARGEST, "recipe", path).map_err(Failure::Invalid)
+    at_most(LARGEST, "recipe", path).map_err(|why| {
+        let near = near_recipe(path).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        Failure::Invalid(why + &near)
+    })
+}
+
+/// The recipe beside a file that is not there whose name is like that of the file.
+fn near_recipe(path: &Path) -> Option<String> {
+    let name = path.file_stem().filter(|_| !path.exists())?.to_str()?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let recipes: Vec<PathBuf> =
+        beside.filter(|file| file.extension().is_some_and(|suffix| suffix == "recipe")).collect();
+    let mut names: Vec<&str> = recipes.iter().filter_map(|file| file.file_stem()?.to_str()).collect();
+    names.sort_unstable();
+    let near = path.with_file_name(format!("{}.recipe", misspelt(name, &names)?));
+    Some(visible_name(&near.to_string_lossy()).into_owned())
 }
 
 /// The text of the summary of a recipe's data.

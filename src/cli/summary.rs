@@ -22,10 +22,7 @@ pub struct SummaryArgs {
 
 pub fn run(args: &SummaryArgs) -> Result<(), Failure> {
     let facts = args.arch;
-    if args.size < facts.min_size {
-        let (size, smallest) = (args.size, facts.min_size);
-        return Err(Failure::Invalid(format!("--size {size}: {} needs at least {smallest} pixels", facts.name)));
-    }
+    super::classify::takes_size(facts, args.size)?;
     if args.cut > facts.max_cut() {
         let (cut, most) = (args.cut, facts.max_cut());
         return Err(Failure::Invalid(format!("--cut {cut}: {} can lose at most {most} modules", facts.name)));

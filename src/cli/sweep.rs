@@ -99,15 +99,7 @@ pub fn run(args: &SweepArgs) -> Result<(), Failure> {
         jobs: args.jobs.map(usize::from),
         budget: if args.merge.is_empty() { args.budget } else { Some(Duration::ZERO) },
         keep_models: args.keep_models,
-        run: RunOptions {
-            // Candidates differ in other keys.
-            device: args.device.request(&spec.candidates[0].recipe),
-            threads: args.threads.map(usize::from),
-            memory: args.memory.limit(),
-            cache: args.cache.clone(),
-            stop: super::stop::signal(),
-            ..RunOptions::default()
-        },
+        run: RunOptions { stop: super::stop::signal(), ..options_of_runs(args, &spec) },
     };
     let mut progress = progress::auto(args.quiet);
     let result = sweep::run(&spec, &mut folder, &options, progress.as_mut());
@@ -116,6 +108,18 @@ pub fn run(args: &SweepArgs) -> Result<(), Failure> {
     // By now no run of the sweep reads scaled copies.
     cache::keep_to_limit(args.cache.as_deref());
     conclude(&swept, &spec)
+}
+
+/// The options of every run, which none can stop.
+fn options_of_runs(args: &SweepArgs, spec: &SweepSpec) -> RunOptions {
+    RunOptions {
+        // Candidates differ in other keys.
+        device: args.device.request(&spec.candidates[0].recipe),
+        threads: args.threads.map(usize::from),
+        memory: args.memory.limit(),
+        cache: args.cache.clone(),
+        ..RunOptions::default()
+    }
 }
 
 /// Reports an error that ended a sweep, and how the sweep goes on.
@@ -216,18 +220,18 @@ fn opened(args: &SweepArgs) -> Result<(SweepSpec, SweepFolder), Failure> {
     let first = spec.candidates[0].recipe.clone();
     super::source::finds_data(file, &first)?;
     origin.stopping = stopping(args, &spec)?;
-    is_ready(&spec, args.quiet)?;
+    is_ready(&spec, args)?;
     let spec = SweepSpec { stopping: origin.stopping, origin: origin.clone(), ..spec };
     let folder = SweepFolder::create(args.out.as_deref(), first.name(), &origin)?;
     Ok((spec, folder))
 }
 
 /// Refuses a sweep whose runs would fail, before it has a folder.
-fn is_ready(spec: &SweepSpec, quiet: bool) -> Result<(), Failure> {
-    let mut progress = progress::auto(quiet);
-    let found = sweep::check(spec, progress.as_mut());
+fn is_ready(spec: &SweepSpec, args: &SweepArgs) -> Result<(), Failure> {
+    let mut progress = progress::auto(args.quiet);
+    let found = sweep::check(spec, &options_of_runs(args, spec), progress.as_mut());
     drop(progress);
-    failure::each(&found, |error| Err(Failure::Failed(error.to_string())))
+    failure::each(&found, |obstacle| Err(Failure::Failed(obstacle.to_string())))
 }
 
 /// Whether the wish stops candidates early.

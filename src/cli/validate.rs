@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use fastai_dsl::Metric;
-use fastai_runtime::engine::{self, Measured, Validated};
+use fastai_runtime::engine::{self, Measured, MeasuringLimits, Validated};
 use fastai_runtime::metrics::{ClassRow, ClassScore, Confusion, Thresholds, Truth, class_table, confusion, tag_table};
 use fastai_runtime::progress::{self, Watch};
 use fastai_runtime::report::{ByClass, Evaluation};
 
 use super::failure::Failure;
+use super::memory::NetworkMemory;
 use super::numbers::thousands;
 use super::saved::{self, SavedModel};
 use super::table::table;
@@ -28,6 +29,8 @@ pub struct ValidateArgs {
     /// images there
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    memory: NetworkMemory,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -46,10 +49,11 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);
     let watch = Watch { progress: progress.as_mut(), stop: &stop };
+    let limits = MeasuringLimits { workers: None, memory: args.memory.limit() };
     // Other data than the run's are new to all networks of an ensemble.
     let validated = match args.data.is_some() && !predictor.folds().is_empty() {
-        true => engine::validate_all(&recipe, &predictor, &root, None, watch)?,
-        false => engine::validate(&recipe, &predictor, &root, None, watch)?,
+        true => engine::validate_all_within(&recipe, &predictor, &root, limits, watch)?,
+        false => engine::validate_within(&recipe, &predictor, &root, limits, watch)?,
     };
     drop(progress);
     let thresholds = predictor.thresholds(recipe.metrics().iter().find_map(Metric::fixed_threshold));

@@ -7,6 +7,8 @@ use tempfile::TempDir;
 
 use crate::call::{ROOT, fastai, stderr};
 use crate::small::{of_classes, small};
+#[cfg(unix)]
+use crate::started::started;
 
 /// A run of a recipe with one class an image, of two batches.
 fn run_of_classes(scratch: &TempDir) -> PathBuf {
@@ -185,6 +187,24 @@ fn a_run_that_a_full_disk_ends_says_how_it_goes_on() {
     let goes_on = format!("; once that is put right, `fastai run --resume {}` goes on\n", out.display());
     assert!(said.contains("error: cannot write ") && said.ends_with(&goes_on), "{said}");
     fastai(&scratch).args(["run", "-q", "--device", "cpu", "--resume"]).arg(&out).assert().success();
+}
+
+#[cfg(unix)]
+#[test]
+fn who_asks_a_killed_run_for_its_model_is_told_how_the_run_goes_on() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (small(&scratch), scratch.path().join("run"));
+    let args: [&std::ffi::OsStr; 5] =
+        ["run".as_ref(), "--device=cpu".as_ref(), "--out".as_ref(), out.as_ref(), recipe.as_ref()];
+    let (mut child, lines) = started(&scratch, &[], &args, "fit(0.05");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(lines);
+    let goes_on = format!("saved no model yet: `fastai run --resume {}` goes on with it", out.display());
+    for command in ["validate", "submit"] {
+        let said = stderr(fastai(&scratch).arg(command).arg(&out), 1);
+        assert!(said.contains(&goes_on), "{command}: {said}");
+    }
 }
 
 #[test]

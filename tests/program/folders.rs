@@ -59,7 +59,7 @@ fn a_recipe_asks_which_activations_a_run_of_it_would_use() {
     let why = |recipe: &Path| stdout(cache().args(["cache", "why"]).arg(recipe));
     let said = why(&recipe);
     assert!(said.contains("step 1 `precompute(on)`, images of 32 px"), "{said}");
-    assert!(said.contains(" training images: missing: no run of this recipe has left any"), "{said}");
+    assert!(said.contains(" training images: missing: no run has left any of these images"), "{said}");
     assert!(said.contains("nobody looked at all images yet"), "{said}");
     fastai(&scratch)
         .args(["run", "-q", "--device", "cpu", "--out"])
@@ -87,10 +87,34 @@ fn a_recipe_asks_which_activations_a_run_of_it_would_use() {
     let said = why(&other);
     assert!(said.contains("missing: those of `Small` are of another preparation (size 32 instead of 48"), "{said}");
     assert!(!said.contains("mean [") && !said.contains(" crop center"), "what is the same is not told: {said}");
+    let set = stdout(cache().args(["cache", "why", "--set", "transforms.size=48"]).arg(&recipe));
+    assert_eq!(set, said.replace("other.recipe", "small.recipe"));
+
+    // The images decide, whatever the recipe is called.
+    fs::write(&other, text.replace("size: 32", "size: 48").replacen("Small {", "Other {", 1)).unwrap();
+    let said = why(&other);
+    assert!(said.contains("missing: those of `Small` are of another preparation (size 32 instead of 48"), "{said}");
+    let copied = scratch.path().join("copied");
+    fs::create_dir_all(copied.join("train-jpg")).unwrap();
+    fs::copy(scratch.path().join("chips/train_v2.csv"), copied.join("train_v2.csv")).unwrap();
+    for image in fs::read_dir(scratch.path().join("chips/train-jpg")).unwrap().map(|entry| entry.unwrap()) {
+        fs::copy(image.path(), copied.join("train-jpg").join(image.file_name())).unwrap();
+    }
+    fs::write(&other, text.replace("size: 32", "size: 48").replace("/chips\"", "/copied\"")).unwrap();
+    let said = why(&other);
+    assert!(said.contains("missing: those of `Small` are of other images, or of images"), "{said}");
+    assert!(!said.contains("preparation"), "{said}");
     fs::write(&other, text.replace("precompute(on);", "")).unwrap();
     assert!(why(&other).contains("no step uses cached activations"), "{}", why(&other));
     let said = stderr(fastai(&scratch).args(["cache", "why", "absent.recipe"]), 2);
     assert!(said.contains("cannot read `") && said.contains("absent.recipe"), "{said}");
+    assert!(!said.contains("did you mean"), "{said}");
+    for command in [&["cache", "why"][..], &["run"], &["plan"]] {
+        let said = stderr(fastai(&scratch).args(command).arg(recipe.with_file_name("smal.recipe")), 2);
+        assert!(said.contains(&format!("; did you mean `{}`?", recipe.display())), "{command:?}: {said}");
+    }
+    let said = stderr(fastai(&scratch).args(["cache", "why", "Small", "--set", "clip=2.0"]), 2);
+    assert!(said.contains("name its file"), "{said}");
 }
 
 #[test]

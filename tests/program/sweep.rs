@@ -49,19 +49,50 @@ fn a_sweep_keeps_the_caches_to_their_limit() {
 }
 
 #[test]
-fn the_runs_of_a_sweep_keep_to_the_memory_that_is_stated() {
+fn a_sweep_that_does_not_fit_into_the_memory_that_is_stated_begins_no_run() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (head(&scratch), scratch.path().join("sweep"));
+    let refused = |over: &[&str], memory: &str| {
+        let mut command = fastai(&scratch);
+        command.args(["sweep", "-q", "--device", "cpu", "--memory", memory, "--over", "lr=1e-2,0.1"]).args(over);
+        let said = stderr(command.arg(&recipe).arg("--out").arg(&out), 1);
+        assert!(!out.exists(), "{said}");
+        let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(errors.len(), 1, "{said}");
+        errors[0].to_string()
+    };
+    let said = refused(&[], "1K");
+    assert!(
+        said.starts_with("error: step 1 `precompute(on)` needs at least ") && said.contains("; or `--memory "),
+        "{said}"
+    );
+    assert!(said.contains("`--memory` allows 1.0 kB: "), "{said}");
+    // Only those of large images do not fit.
+    let said = refused(&["--over", "transforms.size=32,512"], "20M");
+    let of =
+        "error: lr=1e-2 transforms.size=512 and another combination: step 1 `precompute(on)` needs at least 101.6 MB";
+    assert!(said.starts_with(of) && said.contains("`--memory` allows 20.0 MB"), "{said}");
+    // Each rate makes another text of the step, and none makes another need.
+    let text = fs::read_to_string(&recipe).unwrap();
+    fs::write(&recipe, text.replace("precompute(on);", "")).unwrap();
+    let said = refused(&[], "1K");
+    assert!(
+        said.starts_with("error: lr=1e-2 and another combination: step 1 `fit(0.01, 4)` needs at least "),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_sweep_says_once_that_batches_pass_in_parts() {
     let scratch = TempDir::new().unwrap();
     let (recipe, out) = (head(&scratch), scratch.path().join("sweep"));
     let mut command = fastai(&scratch);
-    command.arg("sweep").arg(&recipe).args(["--device", "cpu", "--over", "lr=1e-2,0.1", "--memory", "1K", "--out"]);
-    let said = stderr(command.arg(&out), 1);
-    assert!(said.contains("no run of the sweep came to its end"), "{said}");
-    let found = results(&out);
-    let standings = found["standings"].as_array().unwrap();
-    assert_eq!(standings.len(), 2, "{found}");
-    for standing in standings {
-        assert!(standing.to_string().contains("`--memory` allows 1.0 kB: "), "{standing}");
-    }
+    command.args(["sweep", "--device", "cpu", "--set", "transforms.size=64", "--over", "lr=1e-2,0.1", "--seeds", "2"]);
+    let said = stderr(command.args(["--memory", "9M", "--out"]).arg(&out).arg(&recipe), 0);
+    let parts = "step 1 `precompute(on)`: a batch of 16 does not fit into memory as a whole";
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains(" parts of at most ")).collect();
+    assert!(lines.len() == 1 && lines[0].starts_with(parts), "{said}");
+    assert_eq!(results(&out)["complete"], 4);
 }
 
 const GRID: [&str; 6] = ["--over", "lr=1e-3,0.1", "--over", "model.dropout=0.25,0.5", "--seeds", "2"];

@@ -8,6 +8,8 @@
 mod comparison;
 mod folder;
 mod halving;
+mod memory;
+mod obstacle;
 mod out_of_fold;
 mod page;
 mod pool;
@@ -22,6 +24,7 @@ use fastai_dsl::{Facts, Plan, Recipe};
 use serde::{Deserialize, Serialize};
 
 pub use folder::{SweepFolder, SweepOrigin};
+pub use obstacle::Obstacle;
 pub use ready::check;
 pub use standings::{Fate, Scored, Standing, Standings};
 pub use trial::{Ruin, TrialKey};
@@ -113,7 +116,7 @@ pub struct SweepOptions {
     pub budget: Option<Duration>,
     /// Whether the saved models of the trials are kept.
     pub keep_models: bool,
-    /// Options of every trial: device, threads (of all trials together), cache, stop. The others are ignored.
+    /// Options of every trial: device, threads (of all trials together), memory, cache, stop. The others are ignored.
     pub run: RunOptions,
 }
 

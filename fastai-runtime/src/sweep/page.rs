@@ -1,12 +1,10 @@
 //! `report.html` of a sweep.
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 
 use super::{Fate, Standing, Standings};
-use crate::names::visible;
 use crate::report::numbers::{duration, metric};
-use crate::report::page::head;
-use crate::report::{plot, tables};
+use crate::report::{self, plot, tables};
 
 /// Candidates that the plot shows.
 const SHOWN: usize = 40;
@@ -51,45 +49,39 @@ fn over_key(table: &Standings, key: &str) -> Vec<(String, Vec<f64>)> {
 pub fn page(table: &Standings, recipe: &str) -> String {
     let keys: Vec<&String> =
         table.standings.first().map_or_else(Vec::new, |s| s.settings.iter().map(|(k, _)| k).collect());
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            (head(&format!("{} – fastai sweep", table.name)))
-            body {
-                h1 { (table.name) ": sweep" }
-                p.soft { (extent(table)) }
-                @if table.complete < table.trials && table.standings.iter().any(|s| s.fate == Fate::Unfinished) {
-                    div.banner { "NOT COMPLETE: " (table.complete) " of " (table.trials) " runs. `fastai sweep --resume` runs the others." }
-                }
-                @if let Some(best) = table.best() {
-                    div.cards {
-                        div.card {
-                            h3 { "Best" }
-                            p.value { (metric(best.mean)) " " small { (table.metric) } }
-                            p { code { (best.describe()) } }
-                            @if best.is_ruined() {
-                                p.note { "No candidate ended sound; this one: " (best.fate_in_words(table.seeds.len() * table.folds)) "." }
-                            }
-                            p.soft { "Chosen among " (table.standings.len()) " on these very images, which flatters it: measure it on others." }
-                        }
+    let content = html! {
+        h1 { (table.name) ": sweep" }
+        p.soft { (extent(table)) }
+        @if table.complete < table.trials && table.standings.iter().any(|s| s.fate == Fate::Unfinished) {
+            div.banner { "NOT COMPLETE: " (table.complete) " of " (table.trials) " runs. `fastai sweep --resume` runs the others." }
+        }
+        @if let Some(best) = table.best() {
+            div.cards {
+                div.card {
+                    h3 { "Best" }
+                    p.value { (metric(best.mean)) " " small { (table.metric) } }
+                    p { code { (best.describe()) } }
+                    @if best.is_ruined() {
+                        p.note { "No candidate ended sound; this one: " (best.fate_in_words(table.seeds.len() * table.folds)) "." }
                     }
+                    p.soft { "Chosen among " (table.standings.len()) " on these very images, which flatters it: measure it on others." }
                 }
-                h2 { "Candidates" }
-                (candidates(table, &keys))
-                h2 { "Scores" }
-                (tables::figure(scores(table), html! { "Each dot is a run, each line the mean of a candidate. The numbers are those of the table." }))
-                @for key in keys.iter().filter(|_| keys.len() > 1) {
-                    @let rows = over_key(table, key);
-                    @if rows.len() > 1 && rows.len() <= SHOWN {
-                        (tables::figure(plot::dots(&rows, key, &table.metric), html! { "All runs over the values of " code { (key) } "." }))
-                    }
-                }
-                h2 { "Recipe" }
-                pre { (recipe) }
             }
         }
+        h2 { "Candidates" }
+        (candidates(table, &keys))
+        h2 { "Scores" }
+        (tables::figure(scores(table), html! { "Each dot is a run, each line the mean of a candidate. The numbers are those of the table." }))
+        @for key in keys.iter().filter(|_| keys.len() > 1) {
+            @let rows = over_key(table, key);
+            @if rows.len() > 1 && rows.len() <= SHOWN {
+                (tables::figure(plot::dots(&rows, key, &table.metric), html! { "All runs over the values of " code { (key) } "." }))
+            }
+        }
+        h2 { "Recipe" }
+        pre { (recipe) }
     };
-    visible(&page.into_string()).into_owned()
+    report::page::page(&format!("{} – fastai sweep", table.name), &content)
 }
 
 fn extent(table: &Standings) -> String {

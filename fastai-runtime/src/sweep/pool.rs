@@ -196,16 +196,15 @@ impl<'a> TrialPool<'a> {
     fn take(&mut self, trial: Trial) {
         let of = self.spec.describe(trial.key);
         let name = metric_name(self.spec);
-        let ruined = |ruin: Option<Ruin>| ruin.map_or_else(String::new, |ruin| format!("; {ruin}"));
+        let ruin = trial.new_ruin().map_or_else(String::new, |ruin| format!("; {ruin}"));
         match (&trial.end, trial.rungs.last()) {
             (Some(TrialEnd::Complete(result)), _) => {
-                let (score, ruin) = (result.score(), ruined(result.ruin));
+                let score = result.score();
                 self.progress.note(&format!("{of}: {name} {score:.4} in {:.1} s{ruin}", result.seconds));
             }
             (Some(TrialEnd::Failed(why)), _) => self.progress.warn(&format!("{of}: {why}")),
             (None, Some(score)) => {
                 let epochs = if trial.epochs == 1 { "epoch" } else { "epochs" };
-                let ruin = ruined(trial.ruins.last().copied().flatten());
                 self.progress.note(&format!("{of}: {name} {score:.4} after {} {epochs}{ruin}", trial.epochs));
             }
             (None, None) => {}

@@ -2,25 +2,29 @@
 
 use fastai_dsl::{Valid, Weights};
 
-use super::{Candidate, SweepSpec};
+use super::obstacle::Obstacle;
+use super::{Candidate, SweepSpec, memory};
 use crate::RunError;
 use crate::data::{DataError, DataPart, Finding, FindingKind};
+use crate::engine::RunOptions;
 use crate::models::{self, weights};
 use crate::progress::Progress;
 
-/// Returns what is known to end the sweep before anything trains: candidates that cannot be compared, and the weights that are
-/// missing or of another network, each once. Data and devices are the trials' own.
-pub fn check(spec: &SweepSpec, progress: &mut dyn Progress) -> Vec<RunError> {
-    let mut found: Vec<RunError> = comparable(spec).err().into_iter().collect();
+/// Returns what is known to fail before anything trains, each reason once: candidates that cannot be compared, weights that are
+/// missing or of another network, and networks that do not fit into the memory of `options`, or else of the machine. Notes where
+/// batches pass the body in parts. What else is wrong with data and devices is for the trials to say.
+pub fn check(spec: &SweepSpec, options: &RunOptions, progress: &mut dyn Progress) -> Vec<Obstacle> {
+    let mut found: Vec<Obstacle> = comparable(spec).err().into_iter().map(Obstacle::of_all).collect();
     let mut seen: Vec<(&Weights, &str, u32)> = Vec::new();
     for key in spec.own_trials() {
         let model = spec.recipe(key).model();
         let wanted = (&model.weights, model.arch.name(), model.cut);
         if !seen.contains(&wanted) {
             seen.push(wanted);
-            found.extend(has_weights(wanted, progress).err());
+            found.extend(has_weights(wanted, progress).err().map(Obstacle::of_all));
         }
     }
+    found.extend(memory::check(spec, options, progress));
     found
 }
 

@@ -186,9 +186,8 @@ impl Standing {
             Some(Scored { key: trial.key, score, val_loss, seconds: result.seconds, ruin: result.ruin })
         };
         let runs: Vec<Scored> = own.iter().filter_map(scored).collect();
-        let n = runs.len() as f64;
-        let mean = runs.iter().map(|run| run.score).sum::<f64>() / n;
-        let squares: f64 = runs.iter().map(|run| (run.score - mean).powi(2)).sum();
+        let scores: Vec<f64> = runs.iter().map(|run| run.score).collect();
+        let (mean, deviation) = metrics::mean_and_deviation(&scores);
         let fate = match own.iter().find_map(|trial| trial.failure()) {
             Some(why) => Fate::Failed { why: why.to_string() },
             None if runs.len() == wanted => Fate::Complete,
@@ -205,7 +204,7 @@ impl Standing {
             settings: candidate.settings.clone(),
             fate,
             mean,
-            deviation: (runs.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
+            deviation,
             out_of_fold: None,
             difference: None,
             interval: None,

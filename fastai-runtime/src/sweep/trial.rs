@@ -168,6 +168,14 @@ impl Trial {
         }
     }
 
+    /// What ruined it as far as it is, unless that had ruined it by the rung before.
+    pub(super) fn new_ruin(&self) -> Option<Ruin> {
+        let end = self.result().map(|result| result.ruin);
+        let mut known = self.ruins.iter().copied().chain(end).rev();
+        let (now, before) = (known.next().flatten(), known.next().flatten());
+        now.filter(|_| now != before)
+    }
+
     /// What had ruined it where [`score_at`](Self::score_at) has its score, if anything had.
     pub(super) fn ruin_at(&self, rung: usize) -> Option<Ruin> {
         match self.rungs.get(rung) {
@@ -198,5 +206,37 @@ impl TrialResult {
     /// The first metric, or the validation loss of a recipe without metrics.
     pub(super) fn score(&self) -> f64 {
         self.evaluation.metrics.first().map_or(self.evaluation.val_loss, |metric| metric.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastai_dsl::source::RecipeText;
+
+    use super::*;
+    use crate::metrics::{Probabilities, Truth};
+
+    #[test]
+    fn what_ruined_a_trial_is_new_at_one_rung_alone() {
+        let text = "A { task: single_label, data: folders { root: \"d\" }, transforms: side_on { size: 64 }, \
+                    model: squeezenet1_1, metrics: [accuracy], train: { fit(0.01, 4); } }";
+        let recipe = RecipeText::new("a.recipe", text, &[]).result.unwrap().recipe;
+        let mut trial = Trial::new(TrialKey { candidate: 0, fold: 0, seed: 1 }, &recipe);
+        let [collapsed, diverged] =
+            [Course::Collapsed, Course::Diverged].map(|course| Some(Ruin { step: 0, course, epoch: 1 }));
+        let after_rung = |ruin| {
+            trial.ruins.push(ruin);
+            trial.new_ruin()
+        };
+        let told = [None, collapsed, collapsed, diverged, None, collapsed].map(after_rung);
+        assert_eq!(told, [None, collapsed, None, diverged, None, collapsed]);
+        for (ruin, told) in [(collapsed, None), (diverged, diverged), (None, None)] {
+            let truth = Truth::Classes(Vec::new());
+            let held_out = HeldOut { ids: Vec::new(), probabilities: Probabilities::default(), augmented: None, truth };
+            let (evaluation, classes) = (Evaluation::default(), Vec::new());
+            let result = TrialResult { evaluation, seconds: 1.0, held_out, classes, ruin };
+            trial.end = Some(TrialEnd::Complete(Box::new(result)));
+            assert_eq!(trial.new_ruin(), told);
+        }
     }
 }
