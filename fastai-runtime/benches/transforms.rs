@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use fastai_dsl::{Decode, Stats, TransformSet, Transforms};
-use fastai_runtime::data::{decode, decode_reduced};
+use fastai_runtime::data::{decode, decode_as};
 use fastai_runtime::random::Stream;
 use fastai_runtime::transforms::{Draw, Effect, Transform};
 
@@ -51,7 +51,7 @@ fn main() {
         let transform = Transform::new(&Transforms { size: SMALL, decode, ..config.clone() }, Stats::IMAGENET);
         let mut out = vec![0.0; 3 * (SMALL * SMALL) as usize];
         measure(what, &files, |row, file| {
-            let image = decode_reduced(file, transform.shorter_side()).unwrap();
+            let image = decode_as(file, transform.demand()).unwrap();
             transform.train(&image, stream.address(&[0, 0, row as u64]), &mut out);
         });
     }

@@ -1,6 +1,7 @@
 //! `summary.json`, the file of a run's results: text that begins with the BLAKE3 digest of itself. The reports write it, and
 //! predictions read from it what a model belongs to.
 
+use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Read};
 use std::path::Path;
 
@@ -14,6 +15,19 @@ use crate::names::visible;
 pub(crate) const SUMMARY: &str = "summary.json";
 /// The folder within a run folder with the state of the run; it exists exactly while the run is incomplete.
 pub(crate) const RESUME: &str = "resume";
+
+/// What goes on with the run in `folder`, if it has kept a state from which it can: `` `fastai run --resume DIR` goes on with
+/// it ``.
+pub(crate) fn resuming(folder: &Path) -> Option<String> {
+    let mut kept = std::fs::read_dir(folder.join(RESUME)).into_iter().flatten().flatten();
+    kept.any(|entry| !keeps_nothing(&entry.file_name()))
+        .then(|| format!("`fastai run --resume {}` goes on with it", folder.display()))
+}
+
+/// Whether a file in [`RESUME`] of this name keeps no state: the lock, or a file in the making.
+pub(crate) fn keeps_nothing(name: &OsStr) -> bool {
+    name == "lock" || name.to_str().is_some_and(|name| name.ends_with(".tmp"))
+}
 
 /// Largest file that is read, bytes.
 const MAX_BYTES: u64 = 64 << 20;

@@ -5,12 +5,13 @@ use fastai_dsl::{Crop, Decode, Stats, TransformSet, Transforms};
 
 use fastai_data::random::Stream;
 use fastai_data::transforms::Transform;
-use fastai_data::unguarded;
+use fastai_data::{Demand, unguarded};
 
 /// Decodes `bytes` and transforms the image that they contain.
 pub fn look(bytes: &[u8]) {
+    let reduced = |shorter: u32| unguarded::decode_as(bytes, Demand { shorter: Some(shorter), ..Demand::FULL });
     let Ok(image) = unguarded::decode(bytes) else {
-        assert!(unguarded::decode_reduced(bytes, 8).is_err(), "a broken file became an image by being reduced");
+        assert!(reduced(8).is_err(), "a broken file became an image by being reduced");
         return;
     };
     // A large image takes the same path and only takes longer.
@@ -28,7 +29,7 @@ pub fn look(bytes: &[u8]) {
     assert!(out.iter().all(|value| value.is_finite()));
     let transforms = Transforms { decode: Decode::Reduced, ..transforms };
     let transform = Transform::new(&transforms, Stats::IMAGENET);
-    let image = unguarded::decode_reduced(bytes, transform.shorter_side().unwrap_or(8)).expect("a sound file");
+    let image = reduced(transform.demand().shorter.unwrap_or(8)).expect("a sound file");
     transform.valid(&image, &mut out);
     assert!(out.iter().all(|value| value.is_finite()));
     out.fill(0.0);

@@ -58,16 +58,16 @@ impl CacheKey {
         }
         Ok(hash.finalize())
     }
+}
 
-    /// Returns what identifies each of these files by itself.
-    fn of_each(&self, files: &[&Path]) -> Result<Vec<ImageKey>, RunError> {
-        let of = |path: &&Path| {
-            let mut hash = blake3::Hasher::new();
-            add_file(path, &mut hash)?;
-            Ok(*hash.finalize().as_bytes().first_chunk().expect("a hash has 32 bytes"))
-        };
-        files.iter().map(of).collect()
-    }
+/// What identifies each of these files by itself.
+pub(super) fn image_keys(files: &[&Path]) -> Result<Vec<ImageKey>, RunError> {
+    let of = |path: &&Path| {
+        let mut hash = blake3::Hasher::new();
+        add_file(path, &mut hash)?;
+        Ok(*hash.finalize().as_bytes().first_chunk().expect("a hash has 32 bytes"))
+    };
+    files.iter().map(of).collect()
 }
 
 /// Adds what identifies a file: path, size, times and inode.
@@ -181,7 +181,7 @@ impl ActivationCache {
         let images = if complete {
             files.len()
         } else {
-            let found = FoundRows::find(&self.folder(key), key.digest.as_bytes(), &key.of_each(files)?, width);
+            let found = FoundRows::find(&self.folder(key), key.digest.as_bytes(), &image_keys(files)?, width);
             files.len() - found.missing().len()
         };
         Ok(CacheContent { path, complete, images })
@@ -222,7 +222,7 @@ impl ActivationCache {
         if let Some(features) = made {
             return Ok(Opened { features, found: true, kept: Kept::Complete, path });
         }
-        let images = Rows { key: *digest.as_bytes(), images: key.of_each(files)? };
+        let images = Rows { key: *digest.as_bytes(), images: image_keys(files)? };
         // Rows that other sets of images share, as those of folds do, and those that a run computed before it was interrupted.
         let mut known = FoundRows::find(&folder, key.digest.as_bytes(), &images.images, width);
         let missing = known.missing();

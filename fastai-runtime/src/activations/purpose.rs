@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use fastai_dsl::blank_is_none;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic::write_atomic;
-use crate::report::summary::blank_is_none;
 
 /// Why activations were computed: what they are of. It is kept beside them, for people; nothing else reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +13,7 @@ pub struct Purpose {
     /// The recipe that computed them; others with the same body, preparation and images use them, too.
     pub recipe: String,
     /// The working directory of its run; `None` if it was not known. What is no UTF-8 in it is replaced.
-    #[serde(default, deserialize_with = "blank_is_none", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "blank_is_none::deserialize", skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
     /// The part of the data set.
     pub part: Part,

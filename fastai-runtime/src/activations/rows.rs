@@ -54,7 +54,7 @@ impl Rows {
     }
 
     /// Reads what is beside a file of features; `None` if there is nothing, or nothing sound.
-    fn of(features: &Path) -> Option<Self> {
+    pub(super) fn of(features: &Path) -> Option<Self> {
         let bytes = read_sealed(&Self::path(features), KIND, LARGEST).ok()?.ok()?;
         let (key, images) = bytes.split_first_chunk::<KEY>()?;
         let (images, rest) = images.as_chunks();

@@ -1,12 +1,16 @@
 //! What the caches on disk hold, and how they are made smaller.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::cache::image_keys;
 use super::partial::{PARTIAL, is_partial};
+use super::row_file::ImageKey;
 use super::rows::Rows;
 use super::{ActivationCache, Purpose};
+use crate::RunError;
 use crate::atomic::{LOCK, enter_alone};
 use crate::data::FileError;
 
@@ -71,6 +75,20 @@ impl ActivationCache {
         }
         files.sort_by(|a, b| (a.used, &a.path).cmp(&(b.used, &b.path)));
         Ok(files)
+    }
+
+    /// The purposes of the features of any of these files, whatever body and preparation they are of: those used last first.
+    ///
+    /// # Errors
+    /// A file that does not exist, or a folder of the cache that cannot be listed.
+    pub fn purposes_of(&self, files: &[&Path]) -> Result<Vec<Purpose>, RunError> {
+        let wanted: HashSet<ImageKey> = image_keys(files)?.into_iter().collect();
+        let has_any = |file: &StoredFile| {
+            let rows = (file.kind == StoredKind::Activations).then(|| Rows::of(&file.path)).flatten();
+            rows.is_some_and(|rows| rows.images.iter().any(|image| wanted.contains(image)))
+        };
+        let stored = self.stored()?;
+        Ok(stored.iter().rev().filter(|file| has_any(file)).filter_map(|file| Purpose::of(&file.path)).collect())
     }
 
     fn kind(&self, path: &Path) -> StoredKind {

@@ -68,11 +68,6 @@ impl Workload {
         Self { arch: facts.name, batch, size, mode, half: None }
     }
 
-    /// Trains in 16-bit floats.
-    pub fn with_half(self, half: Option<HalfFloat>) -> Self {
-        Self { half, ..self }
-    }
-
     /// Returns the multiply-adds of one batch, counted from the convolutions of the body's graph.
     ///
     /// A training step counts three times the forward pass (the gradients of weights and of inputs cost one each), except that
@@ -156,11 +151,6 @@ impl Bench {
         let mut bench = Self { workload, work, device: device.without_autodiff() };
         bench.time();
         bench
-    }
-
-    /// Returns the work that [`time`](Self::time) does.
-    pub fn workload(&self) -> &Workload {
-        &self.workload
     }
 
     /// Does the work once and returns the seconds that it took.

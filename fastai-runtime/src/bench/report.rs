@@ -49,7 +49,7 @@ pub struct BenchReport {
 }
 
 impl BenchReport {
-    /// Creates the report of runs that took `seconds`.
+    /// Creates the report of runs that took `seconds`, without those of each layer.
     ///
     /// It reads the peak memory before it calls `sgemm` (normally [`sgemm_speed`](super::sgemm_speed)), so the matrices of that
     /// measurement do not count.
@@ -78,10 +78,5 @@ impl BenchReport {
             sgemm,
             peak_kb,
         }
-    }
-
-    /// Returns the report with the seconds of each layer.
-    pub fn with_layers(self, layers: Vec<LayerTime>) -> Self {
-        Self { layers: Some(layers), ..self }
     }
 }

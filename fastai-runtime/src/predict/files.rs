@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::predictor::Answers;
 use super::{PredictOptions, Predictions, Predictor};
 use crate::RunError;
-use crate::data::{DataError, Finding, FindingKind, Item, LoadJob, LoadedBatch, Loader, Target, Visit};
+use crate::data::{DataError, Finding, Item, LoadJob, LoadedBatch, Loader, Target, Visit};
 use crate::error::Reached;
 use crate::metrics::Probabilities;
 use crate::progress::Watch;
@@ -106,10 +106,7 @@ impl Predictor {
         self.stream(images.iter().map(Ok), &options, watch, &mut |said| {
             match said {
                 Ok(said) => values.extend_from_slice(said.probabilities),
-                Err(image) => {
-                    let text = format!("{}: {}", image.path.display(), image.reason);
-                    failed.push(Finding::new(FindingKind::BrokenImage { path: image.path }, text));
-                }
+                Err(image) => failed.push(Finding::broken_image(&image.path, &image.reason)),
             }
             Ok(())
         })?;

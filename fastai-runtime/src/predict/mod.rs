@@ -2,7 +2,6 @@
 
 mod files;
 mod imagenet;
-mod members;
 mod memory;
 mod npy;
 mod onnx;

@@ -7,12 +7,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::TaskKind;
 
-use super::members::Members;
 use super::origin::ModelOrigin;
 use super::{TtaWeights, average};
 use crate::data::{Demand, Reading};
-use crate::metrics::{Probabilities, Thresholds};
+use crate::metrics::{Probabilities, Thresholds, top_of};
 use crate::models::{self, DEFAULT_THRESHOLD, ModelMeta, Network, WeightsError};
+use crate::summary_file::resuming;
 use crate::transforms::{Pixels, Transform};
 use crate::{RunError, device, slow_kernels};
 
@@ -36,7 +36,8 @@ pub(crate) const IN_MEMORY: &str = "the model in memory";
 /// A program whose kernels are not optimised says so on standard error when it loads a model, unless it has said so before.
 #[derive(Clone, Debug)]
 pub struct Predictor {
-    members: Members,
+    /// The network, or those of an ensemble, each with its header.
+    members: Vec<(Network, ModelMeta)>,
     meta: ModelMeta,
     device: Device,
 }
@@ -78,7 +79,7 @@ impl Predictor {
             );
             return Err(WeightsError::unfit(&file, reason).into());
         }
-        Ok(Predictor { members: Members::one(network), meta, device: device.clone() })
+        Ok(Self::of_one(network, meta, device.clone()))
     }
 
     /// Loads the ensemble of a run with folds; `None` for what is none.
@@ -120,8 +121,7 @@ impl Predictor {
             return Err("the thresholds in its `summary.json` are not of the tags of its models".to_string());
         }
         let meta = ModelMeta { text, threshold: thresholds.or(first.meta.threshold), ..first.meta };
-        let members = folds.into_iter().flat_map(|fold| fold.members.with_metas(&fold.meta)).collect();
-        Ok(Predictor { members: Members::several(members), meta, device: first.device })
+        Ok(Predictor { members: folds.into_iter().flat_map(|fold| fold.members).collect(), meta, device: first.device })
     }
 
     /// Loads a model from the bytes of the `.safetensors` file that a run saved: `include_bytes!("..")`, or a `Vec<u8>` from
@@ -142,11 +142,15 @@ impl Predictor {
     pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>, device: &Device) -> Result<Self, RunError> {
         slow_kernels::warn();
         let (network, meta) = models::read_model_bytes(bytes.into(), Path::new(IN_MEMORY), device)?;
-        Ok(Predictor { members: Members::one(network), meta, device: device.clone() })
+        Ok(Self::of_one(network, meta, device.clone()))
     }
 
     pub(crate) fn new(network: Network, meta: ModelMeta, device: Device) -> Self {
-        Predictor { members: Members::one(network.valid()), meta, device: device.without_autodiff() }
+        Self::of_one(network.valid(), meta, device.without_autodiff())
+    }
+
+    fn of_one(network: Network, meta: ModelMeta, device: Device) -> Self {
+        Predictor { members: vec![(network, meta.clone())], meta, device }
     }
 
     /// The model's header. That of an ensemble is the header of its first network, with the text of the whole recipe and the
@@ -157,13 +161,13 @@ impl Predictor {
 
     /// The networks: one, or those of an ensemble.
     pub fn networks(&self) -> impl ExactSizeIterator<Item = &Network> {
-        self.members.networks()
+        self.members.iter().map(|(network, _)| network)
     }
 
     /// The network of each fold as a predictor of its own; none unless this is an ensemble.
     pub fn folds(&self) -> Vec<Predictor> {
-        let of = |(network, meta)| Predictor { members: Members::one(network), meta, device: self.device.clone() };
-        self.members.folds().map(of).collect()
+        let each = self.members.iter().filter(|_| self.members.len() > 1).cloned();
+        each.map(|(network, meta)| Self::of_one(network, meta, self.device.clone())).collect()
     }
 
     /// The device that the networks are on.
@@ -189,10 +193,7 @@ impl Predictor {
         match self.meta.task {
             TaskKind::MultiLabel => thresholds.select(classes, probabilities).into_iter().map(String::as_str).collect(),
             TaskKind::Regression => Vec::new(),
-            TaskKind::SingleLabel => {
-                let top = Probabilities::new(probabilities.to_vec(), classes.len()).top(0);
-                vec![classes[top].as_str()]
-            }
+            TaskKind::SingleLabel => vec![classes[top_of(probabilities)].as_str()],
         }
     }
 
@@ -209,7 +210,11 @@ impl Predictor {
     /// The digest of the body's parameters and running statistics, in hexadecimal: equal for equal bodies only. Of an ensemble,
     /// the digest of those.
     pub fn body_digest(&self) -> String {
-        self.members.body_digest()
+        let each: Vec<String> = self.networks().map(models::body_digest).collect();
+        match each.as_slice() {
+            [one] => one.clone(),
+            all => blake3::hash(all.concat().as_bytes()).to_hex().to_string(),
+        }
     }
 
     /// Numbers in an embedding: twice the channels of the body's last map, of every network.
@@ -375,11 +380,19 @@ fn model_file(path: &Path, model: Option<&str>) -> Result<PathBuf, RunError> {
         .filter_map(|e| Some(e.file_name().to_str()?.strip_suffix(".safetensors")?.to_string()))
         .collect();
     there.sort();
+    let goes_on = resuming(path);
     let what = match (model, there.is_empty()) {
-        (_, true) => "it has no models: no run saved any there".to_string(),
-        (Some(name), _) => format!("it has no model {name:?}; it has {}", there.join(", ")),
-        (None, _) => {
-            format!("the run has not ended; choose one of its models with `--model`: {}", there.join(", "))
+        (_, true) => match &goes_on {
+            Some(command) => format!("the run has not ended and has saved no model yet: {command}"),
+            None => "it has no models: no run saved any there".to_string(),
+        },
+        (Some(name), false) => {
+            let more = goes_on.map_or_else(String::new, |command| format!("; the run has not ended: {command}"));
+            format!("it has no model {name:?}; it has {}{more}", there.join(", "))
+        }
+        (None, false) => {
+            let more = goes_on.map_or_else(String::new, |command| format!(": {command}"));
+            format!("the run has not ended{more}; choose one of its models with `--model`: {}", there.join(", "))
         }
     };
     Err(WeightsError::unfit(&absolute, what).into())

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use fastai_dsl::{Class, Classified, MultiLabel, SingleLabel};
 
-use crate::metrics::Thresholds;
+use crate::metrics::{Thresholds, top_of};
 
 /// What the model of recipe `E` says of one image.
 ///
@@ -69,9 +69,7 @@ impl<E: Classified> Prediction<E> {
 impl<E: Classified<Task = SingleLabel>> Prediction<E> {
     /// The most probable class, the first of equals.
     pub fn class(&self) -> E::Class {
-        let best = (1..self.probabilities.len())
-            .fold(0, |best, class| if self.probabilities[class] > self.probabilities[best] { class } else { best });
-        E::Class::ALL[best]
+        E::Class::ALL[top_of(&self.probabilities)]
     }
 }
 

@@ -320,7 +320,8 @@ fn a_saved_model_knows_the_statistics_of_its_recipe() {
         let recipe = RecipeText::new("demo.recipe", &text, &[]).result.unwrap().recipe;
         models::save_model(&squeezenet(&device), &ModelMeta::of(&recipe, classes.clone()), &path).unwrap();
         let (_, read) = models::read_model(&path, &device).unwrap();
-        assert!(read.transform().signature().contains(wanted), "{}", read.transform().signature());
+        let signature = read.transform().signature().to_string();
+        assert!(signature.contains(wanted), "{signature}");
         assert_eq!(format!("mean {:?} std {:?}", read.mean, read.std), wanted);
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{PredictOptions, Predictor, Unreadable};
+use super::{PredictOptions, Predictor};
 use crate::RunError;
 use crate::atomic::write_atomic;
 use crate::data::{DataError, Finding, FindingKind, test_id};
@@ -157,7 +157,7 @@ impl Submission {
                     let said = match said {
                         Ok(said) => said,
                         Err(image) => {
-                            failed.push(image);
+                            failed.push(Finding::broken_image(&image.path, &image.reason));
                             return Ok(());
                         }
                     };
@@ -179,12 +179,8 @@ impl Submission {
                 match result {
                     Ok(_) if failed.is_empty() => csv.flush(),
                     Ok(_) => {
-                        let broken = |f: &Unreadable| {
-                            let text = format!("{}: {}", f.path.display(), f.reason);
-                            Finding::new(FindingKind::BrokenImage { path: f.path.clone() }, text)
-                        };
-                        let mut findings = first_of(failed.iter().map(broken).collect());
                         let (count, of) = (failed.len(), self.len());
+                        let mut findings = first_of(failed);
                         let text = format!("{count} of {of} images cannot be read: nothing is written");
                         findings.push(Finding::new(FindingKind::Unusable { count, of }, text));
                         failure = Some(DataError::from(findings).into());

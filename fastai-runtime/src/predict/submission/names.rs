@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Submission;
-use crate::names::visible_name;
+use crate::names::{first_names, visible_name};
 
 impl Submission {
     /// Puts an apostrophe before every cell that a spreadsheet would compute: one that begins with `=`, `+`, `-` or `@` and is
@@ -23,12 +23,8 @@ impl Submission {
     pub(super) fn name_notes(&self) -> Vec<String> {
         let names = || self.header.iter().chain(&self.ids).chain(&self.labels);
         let mut notes = Vec::new();
-        let list = |found: &[&String]| {
-            let shown: Vec<String> =
-                found.iter().take(NAMED).map(|name| format!("\"{}\"", visible_name(name))).collect();
-            let more = found.len() - shown.len();
-            shown.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
-        };
+        let quoted = |name: &&String| format!("\"{}\"", visible_name(name));
+        let list = |found: &[&String]| first_names(found.iter().map(quoted), NAMED);
         let obeyed: Vec<&String> = names().filter(|name| visible_name(name) != name.as_str()).collect();
         match (obeyed.is_empty(), self.of_sample) {
             (true, _) => {}
