@@ -81,8 +81,11 @@ fn too_many(site: Site) -> Diagnostic {
     error.help("loop over a list: `for size in [64, 128]`")
 }
 
+/// The error of something at a site.
+type ErrorAt = fn(Site) -> Diagnostic;
+
 /// Where what is too much for the recursive parser begins, and its error. Searches without recursion.
-fn excess(tokens: &TokenStream) -> Option<(Span, fn(Site) -> Diagnostic)> {
+fn excess(tokens: &TokenStream) -> Option<(Span, ErrorAt)> {
     let mut stack = vec![tokens.clone().into_iter()];
     let mut count = 0;
     while let Some(top) = stack.last_mut() {

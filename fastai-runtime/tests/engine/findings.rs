@@ -100,7 +100,7 @@ fn images_that_cannot_be_predicted_are_told_by_file_or_number() {
     std::fs::write(&images[1], "no image").unwrap();
     let broken = FindingKind::BrokenImage { path: images[1].clone() };
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-    assert_eq!(kinds(predictor.predict_files(&images, None, watch)), [broken.clone()]);
+    assert_eq!(kinds(predictor.predict_files(&images, None, watch)), std::slice::from_ref(&broken));
 
     let out = folder.path().join("submission.csv");
     let plan = Submission::in_format(&predictor, images.to_vec(), &[], SubmissionFormat::Label, " ").unwrap();
