@@ -1,5 +1,6 @@
 //! The unchecked recipe that a front end reads or a builder collects. It may hold anything that can be written.
 
+use std::collections::HashSet;
 use std::fmt;
 
 pub use crate::catalog::LintLevel;
@@ -119,6 +120,16 @@ pub enum Op {
     Div,
 }
 
+impl Op {
+    /// How closely it binds: products before sums.
+    fn binds(self) -> u8 {
+        match self {
+            Op::Add | Op::Sub => 0,
+            Op::Mul | Op::Div => 1,
+        }
+    }
+}
+
 /// An argument of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arg {
@@ -186,6 +197,27 @@ impl Draft {
     /// The section of that name, the first if it is given twice.
     pub fn section(&self, name: &str) -> Option<&Entry> {
         self.sections.iter().find(|e| e.key.text == name)
+    }
+
+    /// The names that `let` and `for` bind anywhere in `train`.
+    pub(crate) fn bound_names(&self) -> HashSet<String> {
+        fn names(body: &[Stmt], found: &mut HashSet<String>) {
+            for stmt in body {
+                match stmt {
+                    Stmt::Let { name, .. } => {
+                        found.insert(name.text.clone());
+                    }
+                    Stmt::For { name, body, .. } => {
+                        found.insert(name.text.clone());
+                        names(body, found);
+                    }
+                    Stmt::Step(_) => {}
+                }
+            }
+        }
+        let mut found = HashSet::new();
+        self.train.iter().for_each(|train| names(&train.body, &mut found));
+        found
     }
 
     /// Whether the draft contains a Rust constant.
@@ -400,15 +432,23 @@ impl fmt::Display for Value {
                 separated(f, items)?;
                 f.write_str("]")
             }
+            ValueKind::Negate(v) if matches!(v.kind, ValueKind::Binary(..)) => write!(f, "-({v})"),
             ValueKind::Negate(v) => write!(f, "-{v}"),
             ValueKind::Binary(op, a, b) => {
-                let op = match op {
+                let sign = match op {
                     Op::Add => '+',
                     Op::Sub => '-',
                     Op::Mul => '*',
                     Op::Div => '/',
                 };
-                write!(f, "({a} {op} {b})")
+                let of = |v: &Value, parentheses: bool| if parentheses { format!("({v})") } else { v.to_string() };
+                let binds = |v: &Value| match v.kind {
+                    ValueKind::Binary(inner, ..) => Some(inner.binds()),
+                    _ => None,
+                };
+                let left = of(a, binds(a).is_some_and(|inner| inner < op.binds()));
+                let right = of(b, binds(b).is_some_and(|inner| inner <= op.binds()));
+                write!(f, "{left} {sign} {right}")
             }
             ValueKind::Rate(r) => write!(f, "{r}"),
             ValueKind::Const(path) => f.write_str(path),

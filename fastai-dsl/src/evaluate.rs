@@ -8,7 +8,9 @@ use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Arg, Draft, Entry, Name, Op, StepCall, Stmt, Train, Value, ValueKind};
 use crate::rate::Rate;
-use crate::suggest::did_you_mean;
+use crate::recipe::StepKind;
+use crate::spelling::joined;
+use crate::suggest::{closest, did_you_mean};
 
 /// The most steps that a recipe may unroll to.
 pub const MAX_STEPS: usize = 2_000;
@@ -170,11 +172,27 @@ impl Scope {
     }
 
     fn call(&mut self, call: &StepCall, out: &mut Diagnostics) -> StepCall {
-        let args =
-            call.args.iter().map(|a| Arg { name: a.name.clone(), value: self.value(&a.value, out, true) }).collect();
+        let is_step = StepKind::parse(&call.word.text).is_some();
+        let mut args = Vec::with_capacity(call.args.len());
+        for Arg { name, value } in &call.args {
+            let value = match is_step {
+                true => self.value(value, out, true),
+                // Refused as a whole, and answered with a step of the same arguments.
+                false => self.copy(value, out),
+            };
+            args.push(Arg { name: name.clone(), value });
+        }
         let described = self.rounds.iter().map(String::len).sum::<usize>() + call.word.text.len();
         self.spend(Size { values: 1, text: described }, call.site, out);
         StepCall { args, rounds: self.rounds.clone(), ..call.clone() }
+    }
+
+    /// The value as it is written.
+    fn copy(&mut self, value: &Value, out: &mut Diagnostics) -> Value {
+        match self.spend(Size::of(value), value.site, out) {
+            true => value.clone(),
+            false => Value { kind: ValueKind::Broken, site: value.site },
+        }
     }
 
     fn bind(&mut self, name: &Name, value: &Value, steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
@@ -185,6 +203,13 @@ impl Scope {
                 let rate = Rate::found(self.finders);
                 self.push(call, steps, out);
                 Value { kind: ValueKind::Rate(rate), site: value.site }
+            }
+            ValueKind::Call(word, args) if closest(&word.text, [StepKind::LrFind.word()]).is_some() => {
+                self.spend(Size::of(value), value.site, out);
+                let meant = Value::new(ValueKind::Call(Name::new(StepKind::LrFind.word()), args.clone()));
+                let message = format!("`let` cannot bind `{}(..)`", word.text);
+                out.error(&c::WRONG_TYPE, value.site, message, format!("did you mean `{meant}`?"));
+                Value { kind: ValueKind::Broken, site: value.site }
             }
             _ => self.value(value, out, true),
         };
@@ -249,6 +274,11 @@ impl Scope {
                 Some(bound) => bound.kind,
                 None => self.unbound(word, site, out),
             },
+            // A name in capitals or with hyphens, which is an error where it is bound.
+            ValueKind::Const(name) if names && self.by_name.contains_key(name) => {
+                self.lookup(name, site, out).map_or_else(|| value.kind.clone(), |bound| bound.kind)
+            }
+            ValueKind::Binary(..) if names && self.binds_hyphenated(value) => ValueKind::Broken,
             ValueKind::Text(text) if self.in_train => {
                 self.interpolate(text, site, out).map_or(ValueKind::Broken, ValueKind::Text)
             }
@@ -284,13 +314,18 @@ impl Scope {
         if word.len() <= 1 || self.bindings.is_empty() || is_word(word) {
             return ValueKind::Word(word.to_string());
         }
-        match crate::suggest::closest(word, self.nearest()) {
+        match closest(word, self.nearest()) {
             Some(near) => {
                 out.error(&c::UNKNOWN_NAME, site, format!("nothing binds `{word}`"), format!("did you mean `{near}`?"));
                 ValueKind::Broken
             }
             None => ValueKind::Word(word.to_string()),
         }
+    }
+
+    /// Whether what looks like a difference is a name that is bound.
+    fn binds_hyphenated(&self, value: &Value) -> bool {
+        matches!(joined(value), Some(ValueKind::Word(name)) if self.by_name.contains_key(&name))
     }
 
     /// The innermost names.
@@ -426,7 +461,7 @@ pub(crate) fn counted(first: f64, last: f64) -> Option<Value> {
 }
 
 /// Whether some key takes this word, or the word is Python's spelling of one.
-fn is_word(word: &str) -> bool {
+pub(crate) fn is_word(word: &str) -> bool {
     crate::habits::python(word).is_some()
         || crate::schema::constructs().flat_map(|c| c.keys).any(|k| k.legal_words().contains(&word))
 }

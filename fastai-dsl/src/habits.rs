@@ -1,7 +1,7 @@
 //! Habits from the original library and Python: their names, and the equivalents here.
 
 use crate::draft::{Arg, Value, ValueKind};
-use crate::suggest::did_you_mean;
+use crate::suggest::{closest, is_same, list};
 use crate::word::{self, Off, On};
 
 /// (name in the original, name here)
@@ -62,6 +62,21 @@ const RENAMED: &[(&str, &str)] = &[
     ("smoothing", "label_smoothing"),
     ("mixup_alpha", "mixup"),
     ("cutmix_alpha", "cutmix"),
+];
+
+/// (word elsewhere, word here)
+const OTHER_WORDS: &[(&str, &str)] = &[
+    ("iso-8859-1", "latin1"),
+    ("cp1252", "latin1"),
+    ("windows-1252", "latin1"),
+    ("fp16", "mixed"),
+    ("float16", "mixed"),
+    ("bf16", "mixed"),
+    ("bfloat16", "mixed"),
+    ("half", "mixed"),
+    ("amp", "mixed"),
+    ("fp32", "f32"),
+    ("float32", "f32"),
 ];
 
 /// Names without an equivalent in a recipe, and what to write instead.
@@ -178,7 +193,8 @@ pub(crate) fn shows(name: &str) -> Option<&'static str> {
 
 /// Returns what a name of the original is called here.
 pub(crate) fn renamed_to(name: &str) -> Option<&'static str> {
-    RENAMED.iter().find(|(n, _)| *n == name).map(|(_, ours)| *ours)
+    let spelt = name.replace('-', "_");
+    RENAMED.iter().find(|(n, _)| *n == spelt).map(|(_, ours)| *ours)
 }
 
 /// All names of the original that have an answer.
@@ -230,5 +246,14 @@ pub(crate) fn word_help(word: &str, words: &[&str]) -> String {
     if let Some(text) = instead(word) {
         return text.to_string();
     }
-    did_you_mean(word, words.iter().copied())
+    match meant_word(word, words) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("one of {}", list(words.iter().copied())),
+    }
+}
+
+/// The one of `words` that a word means: what it is called elsewhere, or what is spelt like it.
+pub(crate) fn meant_word<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+    let known = |ours: &str| OTHER_WORDS.iter().any(|(theirs, meant)| *meant == ours && is_same(theirs, word));
+    words.iter().copied().find(|ours| known(ours)).or_else(|| closest(word, words.iter().copied()))
 }

@@ -1,9 +1,9 @@
 //! Helps for names that the registry lacks: what a wrong section, key or step means, and where it belongs.
 
-use crate::draft::{Arg, Value};
-use crate::habits::{instead, renamed, shown, shows};
+use crate::draft::{Arg, Value, ValueKind};
+use crate::habits::{instead, meant_word, python, renamed, shown, shows};
 use crate::recipe::{MetricKind, TaskKind};
-use crate::schema::{CSV, Construct, FOLDERS, MODEL, RANDOM, SECTIONS, STEPS, TRANSFORMS};
+use crate::schema::{CSV, Construct, FOLDERS, Key, MODEL, RANDOM, SECTIONS, STEPS, TRANSFORMS, Type};
 use crate::suggest::{closest, list};
 
 /// Returns the key that a name unknown to `construct` clearly means; that key is then not reported as missing.
@@ -64,12 +64,42 @@ fn step_with(name: &str, value: Option<&Value>) -> String {
         "save" | "load" if value.is_none() => format!("{name}(\"224_all\");"),
         "average" => "average([\"a\", \"b\"]);".to_string(),
         "precompute" | "bn_freeze" if value.is_none() => format!("{name}(on);"),
-        _ => match value {
-            Some(value) if STEPS.iter().any(|s| s.name == name && s.keys.iter().any(|k| k.required)) => {
-                format!("{name}({});", shown(value))
-            }
-            _ => format!("{name}();"),
+        _ => match (value, STEPS.iter().find(|s| s.name == name)) {
+            (Some(value), Some(step)) if step.keys.iter().any(|k| k.required) => format!("{name}({});", shown(value)),
+            (_, Some(step)) => format!("{};", step.example()),
+            (_, None) => format!("{name}();"),
         },
+    }
+}
+
+/// Formats a step with the arguments of a call that means it.
+fn step_of(construct: &Construct, args: &[Arg]) -> String {
+    if args.is_empty() {
+        return step(construct.name);
+    }
+    let written = |arg: &Arg| match &arg.name {
+        Some(name) => {
+            let key = meant(construct, &name.text).map_or(name.text.as_str(), |key| construct.keys[key].name);
+            format!("{key} = {}", shown(&arg.value))
+        }
+        None => shown(&arg.value),
+    };
+    format!("{}({});", construct.name, args.iter().map(written).collect::<Vec<_>>().join(", "))
+}
+
+/// A value as a help shows it at a key: where only words stand, the one that is meant.
+fn shown_at(key: &Key, value: &Value) -> String {
+    let written = match &value.kind {
+        ValueKind::Text(word) | ValueKind::Word(word) | ValueKind::Const(word) => Some(word.as_str()),
+        _ => None,
+    };
+    match (key.ty, written) {
+        (Type::Word | Type::Switch, Some(word)) => {
+            let words = key.legal_words();
+            let ours = python(word).filter(|ours| words.contains(ours)).or_else(|| meant_word(word, words));
+            ours.map_or_else(|| key.instance(), str::to_string)
+        }
+        _ => shown(value),
     }
 }
 
@@ -81,9 +111,10 @@ fn home(here: &str, name: &str, value: &Value) -> Option<String> {
     if let Some(section) = SECTIONS.iter().find(|s| s.name == name && s.name != here) {
         return Some(format!("a section of its own: `{}`", section.example));
     }
-    let in_data = [&FOLDERS, &CSV].map(|c| c.key(name).is_some());
-    if in_data == [true, true] && !matches!(here, "folders" | "csv" | "given") {
-        return Some(format!("it belongs into `data`: `{name}: {}`", shown(value)));
+    if let [Some((_, key)), Some(_)] = [&FOLDERS, &CSV].map(|c| c.key(name))
+        && !matches!(here, "folders" | "csv" | "given")
+    {
+        return Some(format!("it belongs into `data`: `{name}: {}`", shown_at(key, value)));
     }
     let blocks: [(&str, &Construct); 5] = [
         ("`data: folders { .. }`", &FOLDERS),
@@ -92,9 +123,10 @@ fn home(here: &str, name: &str, value: &Value) -> Option<String> {
         ("`model`", &MODEL),
         ("`random(..)`", &RANDOM),
     ];
-    if let Some((place, c)) = blocks.iter().find(|(_, c)| c.name != here && c.key(name).is_some()) {
-        let separator = if c.name == "random" { " = " } else { ": " };
-        return Some(format!("it belongs into {place}: `{name}{separator}{}`", shown(value)));
+    let there = |(place, c): &(&'static str, &Construct)| Some((*place, c.name, c.key(name)?.1));
+    if let Some((place, block, key)) = blocks.iter().filter(|(_, c)| c.name != here).find_map(there) {
+        let separator = if block == "random" { " = " } else { ": " };
+        return Some(format!("it belongs into {place}: `{name}{separator}{}`", shown_at(key, value)));
     }
     let step = STEPS.iter().find(|c| c.name != here && c.keys.iter().any(|k| k.name == name && !k.required))?;
     Some(format!("an argument of `{}`: `{name} = {}`", step.name, shown(value)))
@@ -134,11 +166,9 @@ pub(crate) fn step_help(name: &str, args: &[Arg], task: Option<TaskKind>) -> Str
             _ => format!("metrics are measured after each epoch: `metrics: [{}]`", metric.example()),
         };
     }
-    match closest(name, STEPS.iter().map(|s| s.name)) {
-        Some(near) => {
-            let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-            format!("did you mean `{near}({});`?", args.join(", "))
-        }
+    let near = closest(name, STEPS.iter().map(|s| s.name));
+    match near.and_then(|near| STEPS.iter().find(|step| step.name == near)) {
+        Some(step) => format!("did you mean `{}`?", step_of(step, args)),
         None => format!("one of {}", list(STEPS.iter().map(|s| s.name))),
     }
 }

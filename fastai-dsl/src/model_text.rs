@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::experiment::same_text;
 use crate::recipe::Recipe;
+use crate::source::RecipeText;
 
 /// The metadata key of a saved model's header, which is the only one. The number is that of the header's layout.
 pub const MODEL_KEY: &str = "fastai model 3";
@@ -17,7 +18,7 @@ pub fn is_of_another_layout(key: &str) -> bool {
 /// What canonical texts of earlier versions say, and what those of this one say in its place.
 const SAID_OTHERWISE: &[(&str, &str)] = &[("lr_find(suggest = steep,", "lr_find(suggest = steepest,")];
 
-/// The canonical text of a recipe that a run or a model keeps, in the words of this version, whichever version wrote it.
+/// The text of a recipe that a run or a model keeps, in the words of this version, whichever version wrote it.
 pub fn in_todays_words(text: &str) -> Cow<'_, str> {
     SAID_OTHERWISE.iter().fold(Cow::Borrowed(text), |text, (then, now)| match text.contains(then) {
         true => Cow::Owned(text.replace(then, now)),
@@ -25,7 +26,15 @@ pub fn in_todays_words(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// The text of a recipe as models are compared by it: without its comment, in the words of this version.
+/// The canonical text of the recipe whose [text](Recipe::kept_text) a run keeps, whichever version wrote it. A text that this
+/// version does not understand is returned as it is, in the words of this version.
+pub fn canonical_text(kept: &str) -> String {
+    let text = in_todays_words(kept);
+    let read = RecipeText::new("kept.recipe", &text, &[]).result;
+    read.map_or_else(|_| text.into_owned(), |checked| checked.recipe.to_string())
+}
+
+/// The canonical text of a recipe as models are compared by it: without its comment, in the words of this version.
 pub fn model_text(text: &str) -> String {
     let text = in_todays_words(text);
     text.lines().filter(|line| !line.starts_with("///")).map(|line| format!("{line}\n")).collect()

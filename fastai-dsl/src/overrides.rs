@@ -1,13 +1,15 @@
 //! `--set key=value`: edits of a draft before it is checked.
 
+use std::fmt;
+
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, Name, Stmt, Value, ValueKind};
 use crate::habits;
 use crate::help;
-use crate::schema::{SECTIONS, SPLITS, Type, chosen};
+use crate::schema::{RANDOM, SECTIONS, SPLITS, Type, chosen, constructs};
 use crate::spelling::{are_words, is_of_words, joined};
-use crate::suggest::{closest, did_you_mean, is_same, list};
+use crate::suggest::{closest, did_you_mean, is_same, list, misspelt};
 use crate::syntax::read_value;
 
 /// One `key=value`.
@@ -27,13 +29,23 @@ impl std::str::FromStr for Override {
     }
 }
 
-/// Edits the draft; reports overrides that match nothing.
-pub fn apply(draft: &mut Draft, overrides: &[Override], out: &mut Diagnostics) {
-    for o in overrides {
+/// How an override is written on a command line.
+impl fmt::Display for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--set {}={}", self.key, self.value)
+    }
+}
+
+/// Edits the draft; reports overrides that match nothing. What the override at index `i` sets is at `Site(first + i)`.
+pub fn apply(draft: &mut Draft, overrides: &[Override], first: u32, out: &mut Diagnostics) {
+    for (o, site) in overrides.iter().zip(first..) {
         let value = match value(draft, o) {
-            Ok(value) => value,
+            Ok(mut value) => {
+                value.relocate(Site(site));
+                value
+            }
             Err(wrong) => {
-                let message = format!("`--set {}={}`: {}", o.key, o.value, wrong.message);
+                let message = format!("`{o}`: {}", wrong.message);
                 out.push(Diagnostic::error(wrong.code, Site::NONE, message).help_if(wrong.help));
                 continue;
             }
@@ -43,7 +55,7 @@ pub fn apply(draft: &mut Draft, overrides: &[Override], out: &mut Diagnostics) {
             None => set_top(draft, &o.key, value),
         };
         if let Err(help) = problem {
-            out.error(&c::OVERRIDE, Site::NONE, format!("`--set {}={}` fits nothing", o.key, o.value), help);
+            out.error(&c::OVERRIDE, Site::NONE, format!("`{o}` fits nothing"), help);
         }
     }
 }
@@ -57,6 +69,9 @@ fn value(draft: &Draft, o: &Override) -> Result<Value, Diagnostic> {
     let text = || Value::new(ValueKind::Text(o.value.clone()));
     let mut parsed = match read_value(&o.value) {
         Ok(parsed) => parsed,
+        Err(_) if key_type(draft, &o.key) == Some(Type::Split) && o.value.contains('(') => {
+            return Err(no_split(&o.value));
+        }
         Err(found) => {
             let wrong = found.iter().find(|d| d.code.id == c::LITERAL.id && !takes_text(draft, &o.key));
             return wrong.map_or_else(|| Ok(text()), |wrong| Err(wrong.clone()));
@@ -79,25 +94,59 @@ fn value(draft: &Draft, o: &Override) -> Result<Value, Diagnostic> {
         (Some(Type::Column), kind) => !matches!(kind, ValueKind::Number(_) | ValueKind::Negate(_)),
         // A folder's name, unless the word is reserved: a split without its arguments is not a folder.
         (Some(Type::Split), ValueKind::Word(w) | ValueKind::Const(w)) => {
-            !SPLITS.iter().any(|s| is_same(s.name, w))
-                && !matches!(w.as_str(), "all" | "none")
-                && habits::python(w).is_none()
+            meant_split(w).is_none() && !matches!(w.as_str(), "all" | "none") && habits::python(w).is_none()
         }
         _ => false,
+    };
+    let is_split = key_type(draft, &o.key) == Some(Type::Split);
+    let means_split = || match joined(&parsed) {
+        Some(ValueKind::Word(word)) => meant_split(&word).is_some(),
+        Some(kind) => matches!(kind, ValueKind::Call(..)),
+        None => false,
     };
     let of_words = || match o.key.contains('.') {
         true => key_type(draft, &o.key).is_some_and(are_words),
         false => is_of_words(&o.key),
     };
-    // A word with a hyphen, where no string may stand.
-    let is_word = || joined(&parsed).is_some() && of_words() && !takes_text(draft, &o.key);
-    Ok(if (computes_with_words && !is_word()) || wants_text() { text() } else { parsed })
+    // Words with hyphens, where no string may stand.
+    let are_joined = || match &parsed.kind {
+        ValueKind::List(items) => items.iter().all(|item| item.word_and_args().is_some() || joined(item).is_some()),
+        _ => joined(&parsed).is_some(),
+    };
+    let is_word = || match is_split {
+        true => means_split(),
+        false => are_joined() && of_words() && !takes_text(draft, &o.key),
+    };
+    match (computes_with_words && !is_word()) || wants_text() {
+        true if is_split && o.value.contains('(') => Err(no_split(&o.value)),
+        true => Ok(text()),
+        false => Ok(parsed),
+    }
+}
+
+/// The split whose name a word is, or nearly is, with a number behind a hyphen or without: `Random`, `stratifid`, `random-0.2`.
+fn meant_split(word: &str) -> Option<&'static str> {
+    let names: Vec<&str> = SPLITS.iter().map(|split| split.name).collect();
+    let behind = word.rsplit_once('-').filter(|(_, tail)| tail.parse::<f64>().is_ok());
+    misspelt(behind.map_or(word, |(name, _)| name), &names)
+}
+
+/// The error of a text with parentheses that is no split. A folder of such a name is given in quotes.
+fn no_split(text: &str) -> Diagnostic {
+    let name = text.split('(').next().unwrap_or_default().trim();
+    let names = || SPLITS.iter().map(|split| split.name);
+    let near = closest(name, names()).and_then(|near| SPLITS.iter().find(|split| split.name == near));
+    let example = near.map_or_else(|| RANDOM.example(), |split| split.example());
+    let help = format!("for instance `{example}`; the name of a folder with parentheses is given in quotes");
+    Diagnostic::error(&c::WRONG_TYPE, Site::NONE, "this is no split").help(help)
 }
 
 fn key_type(draft: &Draft, key: &str) -> Option<Type> {
     let (section, key) = key.split_once('.')?;
     let (word, _) = draft.section(section)?.value.word_and_entries()?;
-    chosen(section, &word.text)?.key(key).map(|(_, k)| k.ty)
+    // The key of another construct is answered with its place.
+    let elsewhere = || constructs().find_map(|other| other.key(key));
+    chosen(section, &word.text)?.key(key).or_else(elsewhere).map(|(_, k)| k.ty)
 }
 
 /// Whether a string may stand at the key; an unknown key accepts anything.
@@ -147,17 +196,17 @@ fn set_top(draft: &mut Draft, key: &str, value: Value) -> Result<(), String> {
                 && name.text == key
             {
                 // A finder replaced by a number does not run.
-                *bound = Value { site: bound.site, ..value };
+                *bound = value;
                 return Ok(());
             }
         }
     }
     if let Some(entry) = draft.sections.iter_mut().find(|e| e.key.text == key) {
-        entry.value = Value { site: entry.value.site, ..value };
+        entry.value = value;
         return Ok(());
     }
     if settable().any(|name| name == key) {
-        draft.sections.push(Entry { key: Name::new(key), lints: Vec::new(), value });
+        draft.sections.push(added(key, value));
         return Ok(());
     }
     if help::meant_section(key) == Some("train") {
@@ -211,13 +260,14 @@ fn set_key(draft: &mut Draft, section: &str, key: &str, value: Value) -> Result<
         return Err(format!("`{section}` has no keys; `--set {section}=..` sets the whole of it"));
     };
     match entries.iter_mut().find(|e| e.key.text == key) {
-        Some(found) => found.value = Value { site: found.value.site, ..value },
+        Some(found) => found.value = value,
         // The checks report a key that does not exist.
-        None => entries.push(Entry {
-            key: Name { text: key.to_string(), site: entry.value.site },
-            lints: Vec::new(),
-            value: Value { site: entry.value.site, ..value },
-        }),
+        None => entries.push(added(key, value)),
     }
     Ok(())
+}
+
+/// What an override adds, at its place.
+fn added(key: &str, value: Value) -> Entry {
+    Entry { key: Name { text: key.to_string(), site: value.site }, lints: Vec::new(), value }
 }

@@ -1,4 +1,5 @@
-//! Canonical text of a recipe: flat, values evaluated, loops unrolled. It parses back to an equal recipe.
+//! Canonical text of a recipe: flat, values evaluated, loops unrolled. It parses back to an equal recipe, as does the text that a
+//! run keeps, in which found rates have the names that `let` gives.
 
 use std::fmt;
 
@@ -14,6 +15,21 @@ use crate::word::{self, switch};
 
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, &RateNames::default())
+    }
+}
+
+/// The text of a recipe with its own names of found rates.
+struct KeptText<'a>(&'a Recipe);
+
+impl fmt::Display for KeptText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, &self.0.rate_names)
+    }
+}
+
+impl Recipe {
+    fn write(&self, f: &mut fmt::Formatter<'_>, names: &RateNames) -> fmt::Result {
         for line in self.doc.iter().flat_map(|d| d.split('\n')) {
             writeln!(f, "{}", format!("/// {line}").trim_end())?;
         }
@@ -70,7 +86,7 @@ impl fmt::Display for Recipe {
         }
         writeln!(f, "    train: {{")?;
         for step in &self.steps {
-            writeln!(f, "        {step};")?;
+            writeln!(f, "        {};", StepText { step, names })?;
         }
         writeln!(f, "    }},")?;
         writeln!(f, "}}")
@@ -242,8 +258,15 @@ impl fmt::Display for Named<'_> {
 }
 
 impl Recipe {
-    /// Returns the text of a step as the recipe's author reads it: its own text, with the names that `let` gives to the rates of
-    /// `lr_find` instead of `lr1`, `lr2` and so on. It is for people; what is kept or compared is the step's own text.
+    /// Returns the text that a run keeps: the canonical text, with the names that `let` gives to the rates of `lr_find` instead
+    /// of `lr1`, `lr2` and so on. It parses back to an equal recipe with the same names. It is for people; recipes are compared
+    /// by their canonical texts, [`canonical_text`](crate::canonical_text) of this one.
+    pub fn kept_text(&self) -> String {
+        KeptText(self).to_string()
+    }
+
+    /// Returns the text of a step as the recipe's author reads it: its own text, with the names of found rates that
+    /// [`kept_text`](Self::kept_text) has. What is compared is the step's own text.
     pub fn shown(&self, step: &Step) -> String {
         StepText { step, names: &self.rate_names }.to_string()
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 use proc_macro2::{Span, TokenStream};
 
 use crate::catalog as c;
@@ -32,15 +32,18 @@ pub struct RecipeText {
     pub result: Result<Checked, Diagnostics>,
     /// The draft, checked or not; `None` if there is not even a name.
     pub draft: Option<Draft>,
-    /// Byte ranges of the sites.
+    /// Byte ranges of the sites in the text. What an override sets is at a site behind them, in their order.
     pub places: Vec<Range<usize>>,
+    /// The overrides, as they are written on a command line.
+    arguments: Vec<String>,
     public: bool,
 }
 
 impl RecipeText {
     /// Reads and checks the bytes of a recipe's text. Does not panic on any input.
     pub fn from_bytes(path: &str, bytes: &[u8], overrides: &[Override]) -> RecipeText {
-        RecipeText::read(path, bytes, |draft, found| checked(draft, found, overrides))
+        let read = RecipeText::read(path, bytes, |draft, places, found| checked(draft, places, found, overrides));
+        RecipeText { arguments: overrides.iter().map(ToString::to_string).collect(), ..read }
     }
 
     /// Reads and checks a text. Does not panic on any input.
@@ -62,13 +65,13 @@ impl RecipeText {
 
     /// Parses without checking; the findings are those of the parser.
     pub(crate) fn parse_only(path: &str, bytes: &[u8]) -> RecipeText {
-        RecipeText::read(path, bytes, |_, found| Err(found))
+        RecipeText::read(path, bytes, |_, _, found| Err(found))
     }
 
     fn read(
         path: &str,
         bytes: &[u8],
-        check: impl FnOnce(Draft, Diagnostics) -> Result<Checked, Diagnostics>,
+        check: impl FnOnce(Draft, usize, Diagnostics) -> Result<Checked, Diagnostics>,
     ) -> RecipeText {
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
         let text = match std::str::from_utf8(bytes) {
@@ -119,10 +122,11 @@ impl RecipeText {
         }
         let result = match draft.clone() {
             None => Err(diagnostics),
-            Some(draft) => check(draft, diagnostics),
+            Some(draft) => check(draft, places.len(), diagnostics),
         };
         let public = !visibility.is_empty();
-        RecipeText { path: path.to_string(), text: text.to_string(), result, draft, places, public }
+        let (path, text) = (path.to_string(), text.to_string());
+        RecipeText { path, text, result, draft, places, arguments: Vec::new(), public }
     }
 
     fn failed(path: &str, text: &str, diagnostic: Diagnostic, place: Range<usize>) -> RecipeText {
@@ -134,6 +138,7 @@ impl RecipeText {
             result: Err(diagnostics),
             draft: None,
             public: false,
+            arguments: Vec::new(),
             places: vec![clamp(text, place)],
         }
     }
@@ -149,6 +154,17 @@ impl RecipeText {
             Ok(checked) => &checked.warnings,
             Err(diagnostics) => diagnostics,
         }
+    }
+
+    /// Whether a site is one of the text, rather than that of an override or of nothing.
+    pub fn is_in_text(&self, site: Site) -> bool {
+        site != Site::NONE && self.argument(site).is_none()
+    }
+
+    /// The override whose site this is.
+    fn argument(&self, site: Site) -> Option<&str> {
+        let index = (site.0 as usize).checked_sub(self.places.len())?;
+        self.arguments.get(index).map(String::as_str)
     }
 
     /// The byte range of a site; the end of the text if it has none.
@@ -178,33 +194,18 @@ impl RecipeText {
         };
         let title = level.primary_title(&*diagnostic.message).id(diagnostic.code.id);
         let mut group = annotate_snippets::Group::with_title(title);
-        if diagnostic.site != Site::NONE {
-            let mut at = self.place(diagnostic.site);
-            let mut also = diagnostic.also.as_ref().map(|(site, label)| (self.place(*site), label));
-            // The renderer walks its whole input for every finding, so it gets only the lines that are shown.
-            let (mut first, mut last) = (at.start, at.end);
-            if let Some((also, _)) = &also {
-                (first, last) = (first.min(also.start), last.max(also.end));
-            }
-            first = self.text[..first].rfind('\n').map_or(0, |i| i + 1);
-            last = self.text[last..].find('\n').map_or(self.text.len(), |i| last + i);
-            if last - first > WINDOW {
-                // A line may be a megabyte long; the place is shown with what is near it.
-                first = first.max(self.text.floor_char_boundary(at.start.saturating_sub(WINDOW / 4)));
-                last = last.min(self.text.ceil_char_boundary(at.start + WINDOW / 2));
-                at.end = at.end.min(last);
-                also = also.filter(|(also, _)| first <= also.start && also.end <= last);
-            }
-            let here = |range: Range<usize>| range.start - first..range.end - first;
-            let mut snippet = Snippet::source(&self.text[first..last])
-                .line_start(self.text[..first].matches('\n').count() + 1)
-                .path(&self.path)
-                .annotation(AnnotationKind::Primary.span(here(at)));
-            if let Some((also, label)) = also {
-                snippet = snippet.annotation(AnnotationKind::Context.span(here(also)).label(label.as_str()));
-            }
-            group = group.element(snippet);
-        }
+        let also = diagnostic.also.as_ref();
+        let also = also.map(|(site, label)| Mark { site: *site, kind: AnnotationKind::Context, label: Some(label) });
+        let marks =
+            [Mark { site: diagnostic.site, kind: AnnotationKind::Primary, label: None }].into_iter().chain(also);
+        // Lines of the text are shown together, and each override by itself.
+        let (in_text, elsewhere): (Vec<Mark>, Vec<Mark>) = marks.partition(|mark| self.is_in_text(mark.site));
+        let lines = in_text.split_first().map(|(first, more)| self.lines(first, more.first()));
+        let arguments = elsewhere.iter().filter_map(|mark| self.argument_line(mark));
+        group = match self.is_in_text(diagnostic.site) {
+            true => group.elements(lines).elements(arguments),
+            false => group.elements(arguments).elements(lines),
+        };
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
@@ -213,14 +214,71 @@ impl RecipeText {
         }
         renderer.render(&[group])
     }
+
+    /// The lines of the text that these marks are in.
+    fn lines<'a>(&'a self, mark: &Mark<'a>, also: Option<&Mark<'a>>) -> Snippet<'a, Annotation<'a>> {
+        let mut at = self.place(mark.site);
+        let mut also = also.map(|mark| (self.place(mark.site), mark));
+        // The renderer walks its whole input for every finding, so it gets only the lines that are shown.
+        let (mut first, mut last) = (at.start, at.end);
+        if let Some((also, _)) = &also {
+            (first, last) = (first.min(also.start), last.max(also.end));
+        }
+        first = self.text[..first].rfind('\n').map_or(0, |i| i + 1);
+        last = self.text[last..].find('\n').map_or(self.text.len(), |i| last + i);
+        if last - first > WINDOW {
+            // A line may be a megabyte long; the place is shown with what is near it.
+            first = first.max(self.text.floor_char_boundary(at.start.saturating_sub(WINDOW / 4)));
+            last = last.min(self.text.ceil_char_boundary(at.start + WINDOW / 2));
+            at.end = at.end.min(last);
+            also = also.filter(|(also, _)| first <= also.start && also.end <= last);
+        }
+        let here = |range: Range<usize>| range.start - first..range.end - first;
+        let snippet = Snippet::source(&self.text[first..last])
+            .line_start(self.text[..first].matches('\n').count() + 1)
+            .path(&self.path)
+            .annotation(mark.over(here(at)));
+        snippet.annotations(also.map(|(also, mark)| mark.over(here(also))))
+    }
+
+    /// The override that this mark is at, with its value marked, unless it is too long to be shown.
+    fn argument_line<'a>(&'a self, mark: &Mark<'a>) -> Option<Snippet<'a, Annotation<'a>>> {
+        let argument = self.argument(mark.site).filter(|argument| argument.len() <= WINDOW)?;
+        let value = argument.find('=').map_or(0, |sign| sign + 1);
+        Some(Snippet::source(argument).line_numbering(false).annotation(mark.over(value..argument.len())))
+    }
 }
 
-fn checked(mut draft: Draft, parsed: Diagnostics, overrides: &[Override]) -> Result<Checked, Diagnostics> {
+/// A place that a finding shows.
+struct Mark<'a> {
+    site: Site,
+    kind: AnnotationKind,
+    label: Option<&'a str>,
+}
+
+impl<'a> Mark<'a> {
+    /// The mark over these bytes of what is shown.
+    fn over(&self, range: Range<usize>) -> Annotation<'a> {
+        self.kind.span(range).label(self.label)
+    }
+}
+
+/// Checks a draft with so many places in its text.
+fn checked(
+    mut draft: Draft,
+    places: usize,
+    parsed: Diagnostics,
+    overrides: &[Override],
+) -> Result<Checked, Diagnostics> {
     let mut diagnostics = parsed;
-    overrides::apply(&mut draft, overrides, &mut diagnostics);
+    overrides::apply(&mut draft, overrides, places as u32, &mut diagnostics);
     read_words(&mut draft, Capitals::Word);
+    // A name in capitals is an error where it is bound.
+    let bound = draft.bound_names();
     draft.for_each_value(&mut |value| {
-        if let ValueKind::Const(path) = &value.kind {
+        if let ValueKind::Const(path) = &value.kind
+            && !bound.contains(path)
+        {
             let help = "write its value; constants are for `recipe!` in Rust source";
             diagnostics.error(&c::CONSTANT, value.site, format!("a file has no Rust constant `{path}`"), help);
             value.kind = ValueKind::Broken;

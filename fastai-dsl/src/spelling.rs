@@ -26,7 +26,9 @@ pub(crate) fn read_words(draft: &mut Draft, capitals: Capitals) {
             && let Some(construct) = chosen(name, &word.text)
         {
             for entry in entries {
-                if let Some((_, key)) = construct.key(&entry.key.text) {
+                // Also the key of another construct, which is answered with its place.
+                let elsewhere = || constructs().find_map(|other| other.key(&entry.key.text));
+                if let Some((_, key)) = construct.key(&entry.key.text).or_else(elsewhere) {
                     WordPlace::of_key(key).read(&mut entry.value, capitals);
                 }
             }
@@ -51,7 +53,12 @@ pub(crate) fn are_words(ty: Type) -> bool {
 fn read_statements(body: &mut [Stmt], capitals: Capitals) {
     for statement in body {
         match statement {
-            Stmt::Let { value, .. } => read_calls(value, capitals),
+            Stmt::Let { value, .. } => {
+                if let Some(call @ ValueKind::Call(..)) = joined(value) {
+                    value.kind = call;
+                }
+                read_calls(value, capitals);
+            }
             Stmt::For { body, .. } => read_statements(body, capitals),
             Stmt::Step(call) => read_arguments(&call.word, &mut call.args, capitals),
         }

@@ -307,3 +307,140 @@ fn a_key_that_is_set_without_its_section_is_proposed_with_it() {
     assert_eq!(help(&text, &["sed=3"], "E0605"), "did you mean `seed`?");
     assert!(help(&text, &["nonsense=3"], "E0605").starts_with("one of `task`, `data`, "));
 }
+
+#[test]
+fn an_unknown_step_is_proposed_with_the_arguments_as_they_are_written() {
+    let text = |steps: &str| recipe("single_label", "[accuracy]", "", steps);
+    for (before, written, proposed) in [
+        ("let lr = lr_find(or = 1e-2);", "Fit(lr, 3)", "fit(lr, 3)"),
+        ("let lr = lr_find(or = 1e-2);", "Fit(lr / 2, 3)", "fit(lr / 2, 3)"),
+        ("let lr = 1e-2;", "Fit((lr + 1) / 200, 3)", "fit((lr + 1) / 200, 3)"),
+        ("", "fit-one-cycle(1e-2, 2)", "fit_one_cycle(0.01, 2)"),
+        ("", "fit_one-cycle(1e-2, 2)", "fit_one_cycle(0.01, 2)"),
+        ("", "fit-one-cycle()", "fit_one_cycle(0.01, 3)"),
+        ("", "Fit(1e-2, 3, cycle-len = 1)", "fit(0.01, 3, cycle_len = 1)"),
+    ] {
+        let said = help(&text(&format!("{before} {written};")), &[], "E0209");
+        assert_eq!(said, format!("did you mean `{proposed};`?"), "{written}");
+        passes(&text(&format!("{before} {proposed};")), &[]);
+    }
+    // What nothing binds is echoed too, and is an error of its own once the step is right.
+    assert_eq!(help(&text("Fit(rate, 3);"), &[], "E0209"), "did you mean `fit(rate, 3);`?");
+    assert_eq!(help(&text("fit_one_cycle;"), &[], "E0109"), "steps are calls: `fit_one_cycle(0.01, 3);`");
+    assert_eq!(help(&text("LR-find(or = 1e-2); fit(1e-2, 1);"), &[], "E0209"), "did you mean `lr_find(or = 0.01);`?");
+    for written in ["LR-find(or = 1e-2)", "LR_FIND(or = 1e-2)", "lr-find(or = 1e-2)", "LrFind(or = 1e-2)"] {
+        let said = help(&text(&format!("let lr = {written}; fit(lr, 1);")), &[], "E0301");
+        assert_eq!(said, "did you mean `lr_find(or = 0.01)`?", "{written}");
+    }
+    passes(&text("let lr = lr_find(or = 0.01); fit(lr, 1);"), &[]);
+}
+
+#[test]
+fn names_with_hyphens_or_in_capitals_are_answered_once() {
+    let text = |steps: &str| recipe("single_label", "[accuracy]", "", steps);
+    for (written, code, said) in [
+        ("fit(1e-2, 3, cycle-len = 1);", "E0210", "did you mean `cycle_len`?"),
+        ("fit(1e-2, 3, weight-decay = 1e-4);", "E0210", "here it is called `wds = 0.0001`"),
+        ("let LR = 1e-2; fit(LR, 1); fit(LR / 2, 1);", "E0109", "`let lr = 0.01;`"),
+        ("let LR = lr_find(or = 1e-2); fit(LR, 1);", "E0109", "`let lr = lr_find(or = 0.01);`"),
+        ("let lr-max = 1e-2; fit(lr-max, 1); unfreeze(); fit(lr-max, 1);", "E0109", "`let lr_max = 0.01;`"),
+        ("for LRS in [1e-2, 1e-3] { fit(LRS, 1); }", "E0109", "`for lrs in [0.01, 0.001]`"),
+    ] {
+        assert_eq!(help(&text(written), &[], code), said, "{written}");
+    }
+    passes(&text("let a = 3e-2; let b = 1e-2; fit(a-b, 1);"), &[]);
+
+    let plain = text("fit(1e-2, 1);");
+    for (from, to, code, said) in [
+        ("{ root: \"d\" }", "{ root: \"d\", batch-size: 16 }", "E0204", "here it is called `batch: 16`"),
+        ("size: 64", "size: 64, max-zoom: 1.1", "E0204", "did you mean `max_zoom`?"),
+        ("[accuracy],", "[accuracy], keep-best: accuracy,", "E0201", "did you mean `keep_best`?"),
+    ] {
+        assert_eq!(help(&plain.replacen(from, to, 1), &[], code), said, "{to}");
+    }
+}
+
+#[test]
+fn a_value_of_a_command_line_is_proposed_as_the_recipe_takes_it() {
+    let text = recipe("single_label", "[accuracy]", "", "fit(1e-2, 1);");
+    for (set, code, said) in [
+        ("metrics=F1", "E0301", "`metrics: [f1]`"),
+        ("metrics=accuracy", "E0301", "`metrics: [accuracy]`"),
+        ("metrics=f_beta(2)", "E0301", "`metrics: [f_beta(2)]`"),
+        ("metrics=[f1-score]", "E0208", "did you mean `f1`?"),
+        ("data.encoding=UTF-16", "E0204", "it belongs into `data: csv { .. }`: `encoding: utf16`"),
+        ("data.valid=0.3", "E0301", "`random(0.3)`"),
+        ("data.valid=5", "E0301", "`folds(5)`"),
+        ("data.valid=-1", "E0301", "`random(0.2)`"),
+        ("clip=off", "E0301", "nothing: remove `clip`"),
+        ("clip=on", "E0301", "`clip: 1.0`"),
+        ("label_smoothing=on", "E0301", "`label_smoothing: 0.1`"),
+        ("precision=FP16", "E0206", "did you mean `mixed`?"),
+        ("precision=half", "E0206", "did you mean `mixed`?"),
+        ("precision=amp", "E0206", "did you mean `mixed`?"),
+        ("data.valid=strat-ified(0.2)", "E0206", "did you mean `stratified(0.2)`?"),
+        ("data.valid=stratifid(0.2, seed = 7)", "E0206", "did you mean `stratified(0.2, seed = 7)`?"),
+        ("data.valid=Random-0.3", "E0301", "did you mean `random(0.3)`?"),
+        ("data.valid=random-7", "E0301", "did you mean `random(0.2)`?"),
+        ("data.valid=stratifid", "E0301", "did you mean `stratified(0.2)`?"),
+    ] {
+        assert_eq!(help(&text, &[set], code), said, "{set}");
+        // Words are proposed for the key that is set, whole keys for the recipe.
+        let key = set.split_once('=').unwrap().0;
+        let piece = common::code(said).last().unwrap().to_string();
+        match piece.split_once(": ") {
+            Some((_, value)) if piece.starts_with(key) => passes(&text, &[&format!("{key}={value}")]),
+            _ if matches!(code, "E0208" | "E0204") || piece == key => {}
+            _ => passes(&text, &[&format!("{key}={piece}")]),
+        }
+    }
+    for unread in ["random(0.2", "strat ified(0.2)", "a/b(2)"] {
+        let said = help(&text, &[&format!("data.valid={unread}")], "E0301");
+        assert!(said.contains("in quotes"), "{unread}: {said}");
+        passes(&text, &[&format!("data.valid={}", common::code(&said)[0])]);
+    }
+    passes(&text, &["data.valid=\"valid (1)\""]);
+    passes(&text, &["data.valid=held-out"]);
+    let csv = text.replace(
+        "folders { root: \"d\" }",
+        "csv { root: \"d\", labels: \"l.csv\", images: \"i\", valid: random(0.2) }",
+    );
+    for encoding in ["ISO-8859-1", "cp1252", "windows-1252", "\"cp1252\""] {
+        let code = if encoding.starts_with('"') { "E0301" } else { "E0206" };
+        assert_eq!(help(&csv, &[&format!("data.encoding={encoding}")], code), "did you mean `latin1`?", "{encoding}");
+    }
+    passes(&csv, &["data.encoding=latin1"]);
+}
+
+#[test]
+fn a_path_that_leaves_the_data_is_proposed_where_it_stands() {
+    let valid = |valid: &str| {
+        let data = format!("folders {{ root: \"d\", valid: {valid} }}");
+        recipe("single_label", "[accuracy]", "", "fit(1e-2, 1);").replace("folders { root: \"d\" }", &data)
+    };
+    for (written, proposed) in [
+        ("indices(\"../x/dup.txt\")", "indices(\"dup.txt\")"),
+        ("folder(\"/x/held\")", "folder(\"held\")"),
+        ("\"../held\"", "valid: \"held\""),
+    ] {
+        let found = read(&valid(written), &[]);
+        let said: Vec<_> = found.diagnostics().iter().map(|d| d.help.clone().unwrap_or_default()).collect();
+        assert_eq!(said, [format!("a path inside: `{proposed}`")], "{written}");
+        passes(&valid(proposed.trim_start_matches("valid: ")), &[]);
+    }
+}
+
+#[test]
+fn an_error_of_an_override_shows_the_override_and_not_the_file() {
+    let text = recipe("single_label", "[accuracy]", "clip: 1.0,", "let lr = 1e-2; fit(lr, 1);");
+    for set in ["metrics=F1", "clip=off", "data.batch=x", "data.encoding=utf16", "label_smoothing=2"] {
+        let found = read(&text, &["seed=7", set]);
+        let shown = found.render(false);
+        assert!(shown.contains(&format!("| --set {set}\n")), "{set}\n{shown}");
+        assert!(!shown.contains("demo.recipe") && !shown.contains("seed"), "{set}\n{shown}");
+        assert!(found.diagnostics().iter().all(|d| !found.is_in_text(d.site)), "{set}");
+    }
+    // With what is in the file, that is shown as well.
+    let shown = read(&text, &["task=multi_label"]).render(false);
+    assert!(shown.contains("demo.recipe:6:") && shown.contains("| --set task=multi_label\n"), "{shown}");
+}

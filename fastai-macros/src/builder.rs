@@ -41,8 +41,9 @@ impl Builder<'_> {
         calls
     }
 
+    /// A name with hyphens is an error already; the editor completes the one that is meant.
     fn ident(&self, name: &Name) -> Ident {
-        Ident::new(&name.text, (self.span)(name.site))
+        Ident::new(&name.text.replace('-', "_"), (self.span)(name.site))
     }
 
     /// `krate::__private::words::on`, with the user's span on the word.

@@ -94,7 +94,11 @@ fn described(file: &Path, source: &RecipeText) -> Value {
 }
 
 fn finding(source: &RecipeText, found: &Diagnostic) -> Value {
-    let at = |site: Site| if site == Site::NONE { Value::Null } else { place(&source.text, source.place(site)) };
+    // An override is nowhere in the file.
+    let at = |site: Site| match source.is_in_text(site) {
+        true => place(&source.text, source.place(site)),
+        false => Value::Null,
+    };
     json!({
         "code": found.code.id,
         "severity": match found.severity {

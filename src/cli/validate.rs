@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use fastai_dsl::Metric;
+use fastai_runtime::data::figures::figure;
 use fastai_runtime::engine::{self, Measured, MeasuringLimits, Validated};
 use fastai_runtime::metrics::{ClassRow, ClassScore, Confusion, Thresholds, Truth, class_table, confusion, tag_table};
 use fastai_runtime::progress::{self, Watch};
@@ -25,6 +26,9 @@ const CLASSES: usize = 40;
 pub struct ValidateArgs {
     #[command(flatten)]
     model: SavedModel,
+    /// What is meant for `--data`
+    #[arg(hide = true)]
+    folder: Option<PathBuf>,
     /// Another data folder of the same layout; the run's own unless given. The ensemble of a run with folds is measured on all
     /// images there
     #[arg(long, value_name = "DIR")]
@@ -40,6 +44,10 @@ pub struct ValidateArgs {
 }
 
 pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
+    if let Some(folder) = &args.folder {
+        let data = folder.display();
+        return Err(Failure::Invalid(format!("{data}: another data folder is named: `--data {data}`")));
+    }
     let predictor = args.model.load()?;
     let recipe = saved::recipe(&predictor)?;
     let root = match &args.data {
@@ -118,10 +126,10 @@ fn by_class(measured: &Measured, confusion: Option<&Confusion>, thresholds: &Thr
 pub fn figures(evaluation: &Evaluation) -> String {
     let metrics: Vec<String> = evaluation.metrics.iter().map(ToString::to_string).collect();
     format!(
-        "{}: {}; loss {:.4}; {} images of {}\n",
+        "{}: {}; loss {}; {} images of {}\n",
         evaluation.predictions,
         metrics.join("; "),
-        evaluation.val_loss,
+        figure(evaluation.val_loss, 4),
         evaluation.n,
         evaluation.set.word()
     )

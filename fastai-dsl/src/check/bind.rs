@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Arg, Entry, Name, Value, ValueKind, number};
 use crate::habits;
 use crate::help;
-use crate::schema::{Construct, Key, MAX_ITEMS, Range, STEPS, Type, constructs};
+use crate::schema::{Construct, FOLDS, Key, MAX_ITEMS, RANDOM, Range, STEPS, Type, constructs};
 use crate::suggest::{closest, list};
 use crate::syntax::read_value;
 use crate::word::{self, Off, On};
@@ -178,9 +178,30 @@ fn call_of(key: &Key, word: &str) -> Option<String> {
     let calls = key.ty.calls();
     let names = key.legal_words().iter().copied().chain(calls.iter().map(|call| call.name));
     let near = closest(word, names)?;
-    let example = calls.iter().find(|call| call.name == near)?.example();
+    let call = calls.iter().find(|call| call.name == near)?;
+    let example = numbered(call, word).unwrap_or_else(|| call.example());
     let example = if key.ty == Type::Augment { format!("[{example}]") } else { example };
     Some(if near == word { format!("`{example}`") } else { format!("did you mean `{example}`?") })
+}
+
+/// `random-0.3` as the call `random(0.3)`, if the call takes such a number.
+fn numbered(call: &Construct, word: &str) -> Option<String> {
+    let (_, tail) = word.rsplit_once('-')?;
+    called_with(call, tail.parse().ok()?)
+}
+
+/// The call with this number as its one required argument; `None` if it has another one, or the number does not fit.
+fn called_with(call: &Construct, x: f64) -> Option<String> {
+    let mut needed = call.keys.iter().filter(|key| key.required);
+    let (Some(key), None) = (needed.next(), needed.next()) else { return None };
+    let value = Value::new(ValueKind::Number(x));
+    fits(call, key, &value, &mut Diagnostics::default()).then(|| format!("{}({value})", call.name))
+}
+
+/// The split that a number by itself means: a share that is held out, or so many folds.
+fn split_of(x: f64) -> String {
+    let fitting = [&RANDOM, &FOLDS].into_iter().find_map(|split| called_with(split, x));
+    fitting.unwrap_or_else(|| RANDOM.example())
 }
 
 /// Returns a suggestion for a word `w` that does not fit `key`.
@@ -225,8 +246,7 @@ fn unquoted(construct: &Construct, key: &Key, text: &str) -> String {
 
 /// A word that fits `key` and is like this one, or an example.
 fn near_word(key: &Key, word: &str) -> String {
-    closest(word, key.legal_words().iter().copied())
-        .map_or_else(|| example(key), |near| format!("did you mean `{near}`?"))
+    habits::meant_word(word, key.legal_words()).map_or_else(|| example(key), |near| format!("did you mean `{near}`?"))
 }
 
 /// "for instance `224`"
@@ -264,6 +284,7 @@ fn fits(construct: &Construct, key: &Key, value: &Value, out: &mut Diagnostics) 
             ValueKind::Block(name, _) => error.help(call_of(key, &name.text).unwrap_or_else(|| example(key))),
             _ if key.ty == Type::Text => error.help(format!("`\"{value}\"`")),
             ValueKind::Const(name) => error.help(near_word(key, name)),
+            ValueKind::Number(x) if key.ty == Type::Split => error.help(format!("`{}`", split_of(*x))),
             _ => error.help(example(key)),
         };
         out.push(error);

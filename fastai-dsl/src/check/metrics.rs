@@ -5,12 +5,12 @@ use crate::catalog as c;
 use crate::diagnostic::{Diagnostics, Site};
 use crate::draft::{Arg, Value, ValueKind};
 use crate::recipe::{Average, KeepBest, Metric, MetricKind, TaskKind};
-use crate::suggest::{did_you_mean, list};
+use crate::suggest::{closest, did_you_mean, list};
 
 pub(super) fn metrics(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<Vec<Metric>> {
     let ValueKind::List(items) = &value.kind else {
         if value.kind != ValueKind::Broken {
-            let help = format!("`metrics: [{value}]`");
+            let help = listed(value, task);
             out.error(&c::WRONG_TYPE, value.site, format!("`metrics` is a list, got {}", value.kind_name()), help);
         }
         return None;
@@ -38,6 +38,23 @@ pub(super) fn metrics(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics
         }
     }
     good.then_some(metrics)
+}
+
+/// The help for what is no list: a list of it, or of the metric that it means.
+fn listed(value: &Value, task: Option<TaskAt>) -> String {
+    let word = match &value.kind {
+        ValueKind::Text(word) => Some(word.clone()),
+        _ => value.word_and_args().map(|(name, _)| name.text),
+    };
+    let meant = word.and_then(|word| {
+        let near = closest(&word, words_for(task))?;
+        let is_metric = near == word && matches!(value.kind, ValueKind::Call(..));
+        if is_metric { Some(value.to_string()) } else { MetricKind::parse(near).map(MetricKind::example) }
+    });
+    match meant {
+        Some(metric) => format!("`metrics: [{metric}]`"),
+        None => format!("a list of what is measured: {}", list(words_for(task))),
+    }
 }
 
 fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<Metric> {

@@ -16,15 +16,16 @@ mod transforms;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostics, Site};
 use crate::draft::{Draft, LintAttr, LintLevel, Name, Stmt, Value, ValueKind};
-use crate::evaluate::evaluate;
+use crate::evaluate::{evaluate, is_word};
 use crate::habits;
 use crate::help;
 use crate::rate_names::RateNames;
 use crate::recipe::{ClassWeights, DeviceWish, Metric, Options, Precision, Recipe, StepKind, TaskKind};
 use crate::schema::{self, SECTIONS, Type};
 use crate::spelling::{self, Capitals};
-use crate::suggest::{closest, list};
-use crate::word::On;
+use crate::suggest::list;
+use crate::syntax::parse_value;
+use crate::word::{self, Off, On};
 
 pub(crate) use lints::of_section as lint_of_section;
 
@@ -169,10 +170,16 @@ fn rate_names(flat: &Draft) -> RateNames {
     let steps = flat.train.iter().flat_map(|train| &train.body);
     RateNames::new(steps.filter_map(|stmt| match stmt {
         Stmt::Step(call) if call.word.text == StepKind::LrFind.word() => {
-            Some(call.binds.as_ref().map(|name| name.text.as_str()))
+            Some(call.binds.as_ref().map(|name| name.text.as_str()).filter(|name| reads_as_name(name)))
         }
         _ => None,
     }))
+}
+
+/// Whether what `let` binds to this name is what a step after it reads: no word of the language and no constant is called so.
+fn reads_as_name(name: &str) -> bool {
+    let is_name = matches!(parse_value(name), Some(Value { kind: ValueKind::Word(word), .. }) if word == name);
+    is_name && !is_word(name)
 }
 
 fn unexpected(key: &str, value: &Value, words: &[&str], out: &mut Diagnostics) {
@@ -192,7 +199,7 @@ fn unexpected(key: &str, value: &Value, words: &[&str], out: &mut Diagnostics) {
         ValueKind::Word(w) => habits::word_help(w, words),
         ValueKind::Text(s) if words.contains(&s.as_str()) => format!("without quotes: `{s}`"),
         ValueKind::Text(s) | ValueKind::Const(s) => {
-            closest(s, words.iter().copied()).map_or_else(first, |near| format!("did you mean `{near}`?"))
+            habits::meant_word(s, words).map_or_else(first, |near| format!("did you mean `{near}`?"))
         }
         ValueKind::Call(name, _) => habits::instead(&name.text).map_or_else(first, str::to_string),
         _ => first(),
@@ -222,7 +229,7 @@ fn options(draft: &Draft, task: Option<TaskAt>, metrics: Option<&[Metric]>, out:
             ValueKind::Const(_) => Some((1.0, value.site)),
             _ => {
                 let text = format!("`{name}` expects a number, got {}", value.kind_name());
-                out.error(&c::WRONG_TYPE, value.site, text, format!("`{name}: 1`"));
+                out.error(&c::WRONG_TYPE, value.site, text, number_help(name, value));
                 None
             }
         }
@@ -291,6 +298,17 @@ fn options(draft: &Draft, task: Option<TaskAt>, metrics: Option<&[Metric]>, out:
         accumulate,
         ema,
         keep_best,
+    }
+}
+
+/// The help for what is no number in a section of one: no section where nothing is meant, else its example.
+fn number_help(name: &str, value: &Value) -> String {
+    const NONE: &str = word::none.0;
+    match &value.kind {
+        ValueKind::Word(word) if matches!(habits::python(word).unwrap_or(word), Off::WORD | NONE) => {
+            format!("nothing: remove `{name}`")
+        }
+        _ => format!("`{}`", schema::section(name).example),
     }
 }
 

@@ -22,6 +22,7 @@ pub use glossary::advice;
 /// let page = fastai_dsl::explain::page("fit").unwrap();
 /// assert!(page.starts_with("fit(lrs, cycles, cycle_len, cycle_mult, wds, anneal, "));
 /// assert_eq!(fastai_dsl::explain::page("E0440").unwrap_err(), "did you mean `E0404`?");
+/// assert_eq!(fastai_dsl::explain::page("E404").unwrap_err(), "did you mean `E0404`?");
 /// ```
 pub fn page(topic: &str) -> Result<String, String> {
     if let Some(code) = catalog::find(topic) {
@@ -40,10 +41,17 @@ pub fn page(topic: &str) -> Result<String, String> {
         }));
     }
     if pages.is_empty() {
-        let near = begun(topic).or_else(|| nearest(topic, topics(), LEAST_LIKENESS));
+        let near = numbered(topic).or_else(|| begun(topic)).or_else(|| nearest(topic, topics(), LEAST_LIKENESS));
         return Err(near.map_or("`fastai explain` lists all".to_string(), |n| format!("did you mean `{n}`?")));
     }
     Ok(pages.join("\n"))
+}
+
+/// The error of that number, which is written without its zeros or its letter: `E404`, `404`.
+fn numbered(text: &str) -> Option<&'static str> {
+    let number: u16 = text.trim_start_matches(['E', 'e']).parse().ok()?;
+    let id = format!("E{number:04}");
+    ERRORS.iter().map(|code| code.id).find(|known| *known == id)
 }
 
 /// The shortest topic that begins with this text, of which at most half is missing.

@@ -8,7 +8,7 @@ use crate::evaluate::counted;
 use crate::habits;
 use crate::help;
 use crate::schema::STEPS;
-use crate::syntax::Parser;
+use crate::syntax::{Parser, is_constant};
 use crate::translation;
 
 impl Parser<'_, '_> {
@@ -77,18 +77,19 @@ impl Parser<'_, '_> {
             self.report_here(&c::EXPECTED_STEP, "nothing in a recipe changes", help);
             self.skip_one();
         }
-        let Some(name) = self.name() else {
+        let Some(name) = self.hyphenated() else {
             self.report_here(&c::EXPECTED_STEP, "expected a name after `let`", "`let lr = 1e-2;`");
             self.skip_past(';');
             return None;
         };
         if !self.punct('=') {
             let text = format!("expected `=` after `let {}`", name.text);
-            self.report_here(&c::EXPECTED_STEP, text, format!("`let {} = 1e-2;`", name.text));
+            self.report_here(&c::EXPECTED_STEP, text, format!("`let {} = 1e-2;`", bindable(&name.text)));
             self.skip_past(';');
             return None;
         }
         let value = self.value();
+        self.refuse_name(&name, |name| format!("`let {name} = {};`", habits::shown(&value)));
         if let ValueKind::Word(word) = &value.kind {
             self.out.begun.push(Name { text: word.clone(), site: value.site });
         }
@@ -96,9 +97,22 @@ impl Parser<'_, '_> {
         Some(Stmt::Let { name, value })
     }
 
+    /// Reports a name that no step could read: what hyphens join is a difference, and capitals are those of a constant. The help
+    /// binds the name that is meant.
+    fn refuse_name(&mut self, name: &Name, bound: impl Fn(&str) -> String) {
+        let Name { text, site } = name;
+        let message = match is_constant(text) {
+            true => format!("`{text}` is the name of a constant, in capitals"),
+            false if text.contains('-') => format!("`{text}` is no name: a hyphen subtracts"),
+            false => return,
+        };
+        let help = bound(&bindable(text));
+        self.out.diagnostics.error(&c::EXPECTED_STEP, *site, message, help);
+    }
+
     fn repeat(&mut self) -> Option<Stmt> {
         self.skip_one();
-        let name = self.name();
+        let name = self.hyphenated();
         let has_in = self.peek_word().as_deref() == Some("in");
         let (Some(name), true) = (name, has_in) else {
             let help = "`for size in [64, 128] { resize(size); fit(1e-2, 1); }`";
@@ -110,6 +124,7 @@ impl Parser<'_, '_> {
         };
         self.skip_one();
         let list = self.loop_list(&name);
+        self.refuse_name(&name, |name| format!("`for {name} in {}`", habits::shown(&list)));
         let Some((content, end)) = self.group(Delimiter::Brace) else {
             self.report_here(&c::EXPECTED_STEP, "expected the loop's body in braces", "`{ fit(1e-2, 1); }`");
             self.skip_past(';');
@@ -178,7 +193,7 @@ impl Parser<'_, '_> {
 
     fn step(&mut self) -> Option<Stmt> {
         let first = self.here();
-        let word = self.name()?;
+        let word = self.hyphenated()?;
         let known = STEPS.iter().any(|s| s.name == word.text);
         if let Some((content, end)) = self.group(Delimiter::Parenthesis) {
             let args = match known {
@@ -282,4 +297,9 @@ impl Parser<'_, '_> {
         }
         statements
     }
+}
+
+/// A name as steps read it, without hyphens and not in capitals.
+fn bindable(name: &str) -> String {
+    name.replace('-', "_").to_lowercase()
 }

@@ -58,8 +58,8 @@ use crate::rate_names::RateNames;
 
 /// A recipe that passed every check. Only [`crate::check`] creates recipes, for every front end.
 ///
-/// Its [`std::fmt::Display`] is flat canonical text (loops unrolled, values evaluated) that parses back to an equal recipe;
-/// run folders and model headers store that text.
+/// Its [`std::fmt::Display`] is flat canonical text (loops unrolled, values evaluated) that parses back to an equal recipe.
+/// Recipes are compared by that text, and model headers store it; run folders store [`kept_text`](Self::kept_text).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recipe {
     pub(crate) name: String,

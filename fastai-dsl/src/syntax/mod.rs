@@ -5,6 +5,8 @@ mod attribute;
 mod literal;
 mod value;
 
+pub(crate) use value::is_constant;
+
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use syn::buffer::{Cursor, TokenBuffer};
 
@@ -144,6 +146,18 @@ impl<'a> Parser<'a, '_> {
         Some(Name { text: ident.to_string(), site })
     }
 
+    /// Takes the name that comes next, with what hyphens join to it: `batch-size`. No name has hyphens, so this one is answered
+    /// with the name that is meant.
+    pub(crate) fn hyphenated(&mut self) -> Option<Name> {
+        let first = self.ident()?;
+        let mut text = first.to_string();
+        while let Some(rest) = hyphen(self.cursor) {
+            self.cursor = rest;
+            text = format!("{text}-{}", self.ident()?);
+        }
+        Some(Name { text, site: self.site(first.span()) })
+    }
+
     /// The group with that delimiter, if it comes next: its content and closing bracket.
     pub(crate) fn group(&mut self, delimiter: Delimiter) -> Option<(Cursor<'a>, Span)> {
         let (content, span, rest) = self.cursor.group(delimiter)?;
@@ -190,7 +204,7 @@ impl<'a> Parser<'a, '_> {
     /// Parses `key:`. On anything else, reports an error, skips past the next comma or semicolon, and returns a broken
     /// entry.
     pub(crate) fn key(&mut self, what: &str) -> Result<Name, Box<Entry>> {
-        let Some(key) = self.name() else {
+        let Some(key) = self.hyphenated() else {
             self.report_here(&c::EXPECTED_KEY, format!("expected the name of {what}"), "`name: value,`");
             let site = self.site(self.here());
             self.skip_entry();
@@ -202,7 +216,8 @@ impl<'a> Parser<'a, '_> {
         if self.peek_punct('=') {
             let site = self.site_here();
             self.skip_one();
-            let help = format!("keys in braces take a colon: `{}: {}`", key.text, self.upcoming());
+            let meant = key.text.replace('-', "_");
+            let help = format!("keys in braces take a colon: `{meant}: {}`", self.upcoming());
             self.out.diagnostics.error(&c::WRONG_COLON, site, format!("`{}` is followed by `=`", key.text), help);
             return Ok(key);
         }
@@ -234,6 +249,12 @@ impl<'a> Parser<'a, '_> {
             self.skip_past(',');
         }
     }
+}
+
+/// The place behind a hyphen that joins a word to the one before it.
+fn hyphen(at: Cursor<'_>) -> Option<Cursor<'_>> {
+    let (mark, rest) = at.punct()?;
+    (mark.as_char() == '-' && rest.ident().is_some()).then_some(rest)
 }
 
 /// An entry whose value could not be read.

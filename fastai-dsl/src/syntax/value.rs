@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Span, TokenTree};
 use syn::buffer::Cursor;
 
-use super::Parser;
+use super::{Parser, hyphen};
 use crate::catalog as c;
 use crate::draft::{Arg, Entry, Name, Op, Value, ValueKind};
 use crate::habits;
@@ -181,11 +181,7 @@ impl<'a> Parser<'a, '_> {
             break;
         }
         let site = self.site(first);
-        let last = path.rsplit("::").next().unwrap_or_default();
-        let screaming = last.len() > 1
-            && last.starts_with(|ch: char| ch.is_ascii_uppercase())
-            && last.chars().all(|ch| ch.is_ascii_uppercase() || ch.is_ascii_digit() || ch == '_');
-        let kind = if screaming || is_path { ValueKind::Const(path) } else { ValueKind::Word(path) };
+        let kind = if is_path || is_constant(&path) { ValueKind::Const(path) } else { ValueKind::Word(path) };
         Value { kind, site }
     }
 
@@ -232,25 +228,36 @@ impl<'a> Parser<'a, '_> {
     }
 
     fn argument_name(&mut self, named: bool) -> Option<Name> {
-        let (ident, rest) = self.cursor.ident()?;
+        let (_, mut rest) = self.cursor.ident()?;
+        while let Some((_, after)) = hyphen(rest).and_then(|part| part.ident()) {
+            rest = after;
+        }
         let (punct, after) = rest.punct()?;
         let double_colon = punct.as_char() == ':' && matches!(after.punct(), Some((p, _)) if p.as_char() == ':');
         if !matches!(punct.as_char(), '=' | ':') || double_colon {
             return None;
         }
-        let name = self.name();
+        let name = self.hyphenated()?;
         if punct.as_char() == ':' {
             let site = self.site_here();
             self.skip_one();
-            let help = format!("arguments of a call are named with `=`: `{ident} = {}`", self.upcoming());
-            self.out.diagnostics.error(&c::WRONG_COLON, site, format!("`{ident}` is followed by `:`"), help);
-            return name;
+            let meant = name.text.replace('-', "_");
+            let help = format!("arguments of a call are named with `=`: `{meant} = {}`", self.upcoming());
+            self.out.diagnostics.error(&c::WRONG_COLON, site, format!("`{}` is followed by `:`", name.text), help);
+            return Some(name);
         } else if !named {
             self.report_here(&c::WRONG_COLON, "items of a list have no names", "the value alone: `[1, 2]`");
         }
         self.skip_one();
-        name
+        Some(name)
     }
+}
+
+/// Whether a name is spelt as constants are in Rust: `BATCH`.
+pub(crate) fn is_constant(name: &str) -> bool {
+    name.len() > 1
+        && name.starts_with(|ch: char| ch.is_ascii_uppercase())
+        && name.chars().all(|ch| ch.is_ascii_uppercase() || ch.is_ascii_digit() || ch == '_')
 }
 
 fn has_comma(mut cursor: Cursor<'_>) -> bool {

@@ -61,7 +61,7 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
     }
     for key in ["train", "labels", "images", "test"] {
         if let Some(path) = bound.text(key) {
-            below_root(key, path, bound.site(key, value.site), out);
+            below_root(key, path, bound.site(key, value.site), |inside| format!("{key}: {inside:?}"), out);
         }
     }
     if bound.text("root") == Some("") {
@@ -133,11 +133,12 @@ fn needs_classes(
     }
 }
 
-fn below_root(key: &str, path: &str, site: Site, out: &mut Diagnostics) {
+/// Reports a path that leaves the data set; `written` is how a path inside is written in its place.
+fn below_root(key: &str, path: &str, site: Site, written: impl Fn(&str) -> String, out: &mut Diagnostics) {
     let escapes = path.split(['/', '\\']).any(|part| part == "..");
     let absolute = path.starts_with(['/', '\\']) || path.get(1..2) == Some(":");
     if absolute || escapes {
-        let help = format!("a path inside: `{key}: {:?}`", inside(path));
+        let help = format!("a path inside: `{}`", written(inside(path)));
         out.error(&c::NOT_BELOW_ROOT, site, format!("`{key}` is below `root`, got {path:?}"), help);
     }
 }

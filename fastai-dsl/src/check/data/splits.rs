@@ -5,31 +5,31 @@ use super::below_root;
 use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostics, Site};
-use crate::draft::{Value, ValueKind};
+use crate::draft::{Arg, Name, Value, ValueKind};
 use crate::habits;
 use crate::recipe::{Dealing, TaskKind, Valid};
 use crate::schema;
-use crate::suggest::did_you_mean;
+use crate::suggest::{closest, list};
 
 pub(super) fn valid(value: &Value, is_csv: bool, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Valid> {
     let (name, args) = match &value.kind {
         ValueKind::Word(_) => return Some(Valid::None),
         ValueKind::Text(path) => {
-            below_root("valid", path, value.site, out);
+            below_root("valid", path, value.site, |inside| format!("valid: {inside:?}"), out);
             return Some(Valid::Folder(path.clone()));
         }
         ValueKind::Call(name, args) => (name, args),
         _ => return None,
     };
     let Some(construct) = schema::SPLITS.iter().find(|s| s.name == name.text) else {
-        let help = habits::instead(&name.text)
-            .map_or_else(|| did_you_mean(&name.text, schema::SPLITS.iter().map(|s| s.name)), str::to_string);
+        let help = habits::instead(&name.text).map_or_else(|| split_help(name, args), str::to_string);
         out.error(&c::UNKNOWN_WORD, name.site, format!("unknown split `{}`", name.text), help);
         return None;
     };
     let bound = bind::args(construct, name, value.site, args, out);
     if let Some(path) = bound.text("path") {
-        below_root("valid", path, bound.site("path", value.site), out);
+        let written = |inside: &str| format!("{}({inside:?})", construct.name);
+        below_root("valid", path, bound.site("path", value.site), written, out);
     }
     if let ("column" | "grouped", false) = (construct.name, is_csv) {
         let help = "`folder(\"valid\")`, `random(0.2)`, `blocks(20)` or `indices(\"valid.txt\")`";
@@ -54,6 +54,18 @@ pub(super) fn valid(value: &Value, is_csv: bool, task: Option<TaskKind>, out: &m
         "rows" => Some(Valid::Rows(bound.read("positions")?)),
         "column" => Some(Valid::Column(bound.read("name")?)),
         _ => None,
+    }
+}
+
+/// The split that is spelt like this one, with its arguments, or all of them.
+fn split_help(name: &Name, args: &[Arg]) -> String {
+    let names = || schema::SPLITS.iter().map(|split| split.name);
+    match closest(&name.text, names()) {
+        Some(near) => {
+            let meant = ValueKind::Call(Name::new(near), args.to_vec());
+            format!("did you mean `{}`?", Value::new(meant))
+        }
+        None => format!("one of {}", list(names())),
     }
 }
 
