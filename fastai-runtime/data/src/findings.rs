@@ -139,6 +139,16 @@ impl Findings {
         self.list.is_empty()
     }
 
+    /// Whether a finding says that an image is not there, or that too many are not.
+    pub(crate) fn lack_images(&self) -> bool {
+        let is_lack = |kind: &FindingKind| match kind {
+            FindingKind::Rows { fault, .. } => matches!(fault, RowFault::NoImage | RowFault::Outside),
+            FindingKind::Unusable { .. } => true,
+            _ => false,
+        };
+        self.list.iter().any(|finding| is_lack(&finding.kind))
+    }
+
     /// Whether there is a finding of this kind.
     pub(crate) fn has(&self, kind: &FindingKind) -> bool {
         self.list.iter().any(|finding| finding.kind == *kind)
@@ -228,6 +238,15 @@ pub(crate) fn number(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// Formats a part of several with its noun: `2 of 3 classes`, `all 3 classes`, `the only class`.
+pub(crate) fn part_of(count: usize, all: usize, one: &str, many: &str) -> String {
+    match (count, all) {
+        (1, 1) => format!("the only {one}"),
+        _ if count == all => format!("all {all} {many}"),
+        _ => format!("{count} of {all} {many}"),
+    }
+}
+
 /// Joins the first `shown` lines of a list into one line.
 pub(crate) fn shorten<S: AsRef<str>>(list: &[S], shown: usize) -> String {
     let mut text = list.iter().take(shown).map(AsRef::as_ref).collect::<Vec<_>>().join("; ");
@@ -267,6 +286,13 @@ mod tests {
             Finding::new(rows(RowFault::Spaced, 4, 1), "l.csv:4: white space: take it out"),
         ];
         assert_eq!(lines.findings(Path::new("l.csv")), wanted);
+    }
+
+    #[test]
+    fn a_part_is_told_by_its_number() {
+        let classes = |count, all| part_of(count, all, "class", "classes");
+        assert_eq!([classes(1, 1), classes(1, 2)], ["the only class", "1 of 2 classes"]);
+        assert_eq!([classes(2, 2), classes(2, 3)], ["all 2 classes", "2 of 3 classes"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod class_names;
 mod data_key;
 mod dataset;
 mod decode;
+pub mod figures;
 mod finding;
 mod findings;
 mod histogram;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use fastai_dsl::TaskKind;
 
 use crate::finding::FindingKind;
-use crate::findings::Findings;
+use crate::findings::{Findings, part_of};
 use crate::{Item, Target, Vocabulary};
 
 /// A row with label names instead of indices.
@@ -34,7 +34,11 @@ pub(crate) fn check_classes(task: TaskKind, rows: &[SourceRow], findings: &mut F
     match (task, labels.into_iter().collect::<Vec<_>>().as_slice()) {
         (TaskKind::SingleLabel, [only]) => findings.push(
             FindingKind::OneClass { class: only.to_string() },
-            format!("all {count} images have the label {only:?}: a classifier needs at least two classes"),
+            format!(
+                "{} {} the label {only:?}: a classifier needs at least two classes",
+                part_of(count, count, "image", "images"),
+                if count == 1 { "has" } else { "have" }
+            ),
         ),
         (TaskKind::MultiLabel, []) => findings.push(FindingKind::NoTags, format!("none of {count} images has a tag")),
         _ => {}
@@ -73,4 +77,13 @@ pub(crate) fn number(row: SourceRow, vocabulary: &Vocabulary, task: TaskKind) ->
         (_, None) => Target::Unlabelled,
     };
     Item { id: row.id, path: row.path, target }
+}
+
+/// What the ids of the images in `folder` begin with: its path below the root with a slash at the end; nothing for the root
+/// itself.
+pub(crate) fn id_prefix(folder: &str) -> String {
+    match folder.trim_start_matches("./").trim_end_matches('/') {
+        "" | "." => String::new(),
+        below => format!("{below}/"),
+    }
 }

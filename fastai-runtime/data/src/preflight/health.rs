@@ -22,15 +22,18 @@ pub struct Health {
     pub dropped: Vec<[PathBuf; 2]>,
     /// Training images kept although a validation image has identical bytes, with that image.
     pub kept: Vec<[PathBuf; 2]>,
-    /// Pairs within one part, or of training and test, with identical bytes.
+    /// Pairs within one part, or of training and test, with identical bytes, whose labels do not differ.
     pub identical: Vec<[PathBuf; 2]>,
     /// Pairs with identical bytes and different labels.
     pub contradictory: Vec<[PathBuf; 2]>,
     /// Pairs of a training and a validation image that show nearly the same, which makes the validation image a poor test.
-    /// Images with hardly any pattern, such as blank tiles, are in none.
+    /// Images with hardly any pattern, such as blank tiles, are in none. Of a split that holds out each fold in turn, the pairs
+    /// that some fold parts, each once.
     pub near: Vec<[PathBuf; 2]>,
-    /// A split of the same images that parts clearly fewer such pairs; `None` if there are none, or if no split that was tried
-    /// does.
+    /// At most five images without which there would be no such pair; empty if there is none, or if more would have to go.
+    pub removable: Vec<PathBuf>,
+    /// A split of the same images that parts hardly any such pair; `None` if there are none or a few images make them, or if no
+    /// split that was tried does.
     pub together: Option<Together>,
     /// Which of these lists are truncated.
     pub cut: Truncated,
@@ -123,13 +126,14 @@ impl Health {
     }
 }
 
-/// A split of the same images that parts clearly fewer pairs that show nearly the same: at most half as many.
+/// A split of the same images that parts hardly any pair that shows nearly the same: at most a tenth as many. It keeps images of
+/// each class on both sides where the recipe's does.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Together {
     /// The split. It holds out about as many images as the recipe's, under the same seed.
     pub split: Valid,
-    /// The pairs of which it holds out one image alone; of a split in folds, the sum over all folds.
+    /// The pairs of which it holds out one image alone, in some fold if it holds out each in turn.
     pub parted: usize,
-    /// The pairs of which the recipe's split does, counted in the same way.
+    /// The pairs of which the recipe's split does.
     pub before: usize,
 }

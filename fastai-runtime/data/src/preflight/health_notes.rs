@@ -6,6 +6,7 @@ use fastai_dsl::Valid;
 
 use super::health::{Health, Together};
 use crate::findings::{names, number, shorten};
+use crate::names::first_names;
 
 /// The number of image pairs that a note names.
 const NAMED: usize = 2;
@@ -18,6 +19,11 @@ impl Health {
 
     /// Like [`notes`](Self::notes), followed by the lists of [`pairs`](Self::pairs).
     pub fn notes_with_lists(&self, root: &Path, split: &Valid) -> Vec<String> {
+        HealthNotes { health: self, root, split, elsewhere: ", listed below" }.lines()
+    }
+
+    /// Like [`notes`](Self::notes), beside a page with the lists of [`pairs`](Self::pairs).
+    pub fn notes_beside_page(&self, root: &Path, split: &Valid) -> Vec<String> {
         HealthNotes { health: self, root, split, elsewhere: ", listed on the page" }.lines()
     }
 }
@@ -148,17 +154,24 @@ impl HealthNotes<'_> {
         let (one, many) =
             ("pair of a training and a validation image shows", "pairs of a training and a validation image show");
         (!list.is_empty()).then(|| {
-            let advice = match &self.health.together {
-                Some(together) => Some(fewer(together)),
-                None => on_one_side(self.split),
+            let advice = match (self.health.removable.as_slice(), &self.health.together) {
+                ([], Some(together)) => fewer(together),
+                ([], None) => on_one_side(self.split),
+                (removable, _) => self.without(removable),
             };
             format!(
-                "{} nearly the same, which flatters what is measured: {}{}",
+                "{} nearly the same, which flatters what is measured: {}; {advice}",
                 count(list, self.health.cut.near, one, many),
                 self.pairs(list, 1),
-                advice.map_or(String::new(), |advice| format!("; {advice}"))
             )
         })
+    }
+
+    /// What removing a few images does.
+    fn without(&self, images: &[PathBuf]) -> String {
+        let remove = if images.len() == 1 { "the file, and its row" } else { "the files, and their rows" };
+        let images = first_names(images.iter().map(|image| self.below(image)), images.len());
+        format!("without {images} there would be none: remove {remove} if a csv file names the images")
     }
 
     fn untrained(&self) -> Option<String> {
@@ -194,24 +207,22 @@ impl HealthNotes<'_> {
 
 /// What another split does.
 fn fewer(together: &Together) -> String {
-    let Together { split, parted, before } = together;
+    let Together { split, parted, .. } = together;
     let there = if *parted == 0 { "none".to_string() } else { parted.to_string() };
-    let would = format!("with `valid: {}` there would be {there}", split.in_short());
-    match split.turns() {
-        Some(_) => format!("{would} in all folds together, instead of {before}"),
-        None => would,
-    }
+    format!("with `valid: {}` there would be {there}", split.in_short())
 }
 
-/// What keeps images that look alike on one side where no split by blocks or groups does; `None` for folds, which no list
-/// names.
-fn on_one_side(split: &Valid) -> Option<String> {
-    let both = |split: &str| Some(format!("let {split} hold out both images of such a pair, or neither"));
+/// What keeps images that look alike on one side where no split by blocks or groups does.
+fn on_one_side(split: &Valid) -> String {
+    let both = |split: &str| format!("let {split} hold out both images of such a pair, or neither");
     match split {
         Valid::Random { .. } | Valid::Stratified { .. } | Valid::Blocks { .. } | Valid::Grouped { .. } => {
-            Some("`valid: indices(..)`, a list of names, can keep such images on one side".to_string())
+            "`valid: indices(..)`, a list of names, can keep such images on one side".to_string()
         }
-        Valid::Folds { .. } => None,
+        // No list names the images of folds.
+        Valid::Folds { .. } => {
+            "keep one image of each pair, or take what is measured as that of images like those trained on".to_string()
+        }
         // Whoever listed the images can list others; a list of rows is too long to repeat.
         Valid::Rows(_) => both("`valid: rows(..)`"),
         Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) => both(&format!("`valid: {}`", split.in_short())),

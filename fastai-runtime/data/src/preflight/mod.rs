@@ -65,6 +65,9 @@ pub struct Preflight<'a> {
     /// The file that records valid images with their size, modification time and description, so that the next run checks
     /// only those. A missing or broken list is rebuilt; a list that cannot be written is a warning.
     pub known: Option<&'a Path>,
+    /// Whether the recipe's fold is one of a run that holds out each in turn. Of images that look alike, the same is then said
+    /// for every fold: what concerns all of them.
+    pub in_turn: bool,
     /// Checked between images.
     pub stop: &'a StopSignal,
 }
@@ -76,7 +79,8 @@ impl<'a> Preflight<'a> {
         // Copies are made of what was examined.
         let extent = if recipe.data().resize_to.is_some() { Extent::All } else { recipe.data().preflight };
         let bits = recipe.transforms().bits;
-        Preflight { corrupt, duplicates, size: recipe.largest_size(), bits, extent, limit: None, known: None, stop }
+        let size = recipe.largest_size();
+        Preflight { corrupt, duplicates, size, bits, extent, limit: None, known: None, in_turn: false, stop }
     }
 
     /// Opens the data set of a recipe and checks its images.
@@ -151,6 +155,7 @@ impl<'a> Preflight<'a> {
         known: Known,
         progress: &mut dyn Progress,
     ) -> Result<(Health, Findings), OpenError> {
+        let is_whole = findings.is_empty();
         for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
             part.truncate(self.limit.unwrap_or(usize::MAX));
             // A missing file was reported with its row and is not reported again.
@@ -201,11 +206,16 @@ impl<'a> Preflight<'a> {
             && self.limit.is_none()
             && health.unseen == 0
         {
-            health.together = together::propose(data, dataset, &looks, &health, self.stop);
+            let whole = together::all_folds(data).filter(|_| self.in_turn);
+            together::survey(whole.as_ref().unwrap_or(data), dataset, &looks, &mut health, self.stop);
         }
         if !findings.all_read() {
             // A row that was not read may hold an image of the class out.
             health.unmeasured.clear();
+        }
+        if !is_whole {
+            // Sizes of a part of the images say little beside what keeps the others out.
+            health.enlarged = 0;
         }
         if self.stop.requested() {
             return Err(OpenError::Stopped(OpenReached::Checked));
@@ -355,6 +365,7 @@ mod tests {
             extent: fastai_dsl::Extent::All,
             limit: None,
             known,
+            in_turn: false,
             stop: &stop,
         }
         .check(dataset, progress)

@@ -1,5 +1,7 @@
 //! fastai's epoch table as text.
 
+use crate::figures::figure;
+
 /// Width of every column.
 const WIDTH: usize = 10;
 
@@ -8,9 +10,10 @@ pub fn header(columns: &[&str]) -> String {
     joined(columns.iter().map(|name| format!("{name:<WIDTH$}")))
 }
 
-/// `    0      0.130787   0.121323   0.896181`: the epoch centred in 10, the values with 6 decimals, left-aligned in 10.
+/// `    0      0.130787   0.121323   0.896181`: the epoch centred in 10, the values with 6 decimals, left-aligned in 10;
+/// [large ones](figure) are powers of ten.
 pub fn row(epoch: u64, values: &[f64]) -> String {
-    let values = values.iter().map(|value| format!("{:<WIDTH$}", format!("{value:.6}")));
+    let values = values.iter().map(|value| format!("{:<WIDTH$}", figure(*value, 6)));
     joined(std::iter::once(format!("{:^WIDTH$}", epoch.to_string())).chain(values))
 }
 
@@ -31,8 +34,13 @@ mod tests {
     }
 
     #[test]
+    fn losses_out_of_any_range_keep_their_column() {
+        assert_eq!(row(1, &[5.88e35, 2.0e6, 0.5]), "    1      5.9e35     2.0e6      0.500000");
+    }
+
+    #[test]
     fn what_does_not_fit_pushes_but_never_runs_together() {
         assert_eq!(header(&["epoch", "accuracy_thresh", "f2"]), "epoch      accuracy_thresh f2");
-        assert_eq!(row(0, &[f64::NAN, 123_456_789.0, 0.1]), "    0      NaN        123456789.000000 0.100000");
+        assert_eq!(row(0, &[f64::NAN, 123_456.0, 0.1]), "    0      NaN        123456.000000 0.100000");
     }
 }

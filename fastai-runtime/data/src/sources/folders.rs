@@ -9,7 +9,7 @@ use super::neighbours;
 use crate::DataKey;
 use crate::finding::FindingKind;
 use crate::findings::{Findings, names, number};
-use crate::row::SourceRow;
+use crate::row::{SourceRow, id_prefix};
 
 /// A labelled folder: its classes and its images, class by class, each sorted by name.
 #[derive(Debug, Default)]
@@ -61,7 +61,8 @@ pub(crate) fn read(
     findings: &mut Findings,
     notes: &mut Vec<String>,
 ) -> ClassFolders {
-    let path = root.join(folder);
+    // Without the `.` that names the root itself.
+    let path: PathBuf = root.join(folder).components().collect();
     let Some(listing) = class_listing(root, folder, key, findings) else { return ClassFolders::default() };
     if !listing.files.is_empty() {
         notes.push(format!(
@@ -93,9 +94,9 @@ pub(crate) fn read(
         if tree.images.is_empty() {
             notes.push(format!("class {class:?} has no images in {}", path.display()));
         }
-        let prefix = folder.trim_end_matches('/');
+        let prefix = id_prefix(folder);
         rows.extend(tree.images.into_iter().map(|file| SourceRow {
-            id: format!("{prefix}/{class}/{file}"),
+            id: format!("{prefix}{class}/{file}"),
             path: path.join(file),
             labels: vec![class.clone()],
             ..SourceRow::default()

@@ -23,17 +23,50 @@ pub(crate) struct Remedy {
     pub(crate) better: Option<Valid>,
     /// Why none was found that keeps groups or blocks together, and what to do; `None` for other splits.
     pub(crate) hindrance: Option<String>,
+    /// What some fold lacks, of a split that holds out each in turn.
+    pub(crate) lack: Option<Lack>,
 }
 
-/// What helps where `valid` holds nothing out, or all images of a class; nothing for other splits.
+/// What a fold lacks to be trained and measured.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// It holds out no image.
+    Measured,
+    /// It leaves only images of this class to train on, and measures others.
+    OtherClasses(String),
+}
+
+/// What helps where `valid` holds nothing out, or all images of a class, in some fold if it holds out each in turn; nothing for
+/// other splits.
 pub(crate) fn remedy(task: TaskKind, valid: &Valid, rows: &[SourceRow], held_out: &[bool]) -> Remedy {
-    if task == TaskKind::Regression || trains_all(rows, held_out) && held_out.contains(&true) {
-        return Remedy::default();
+    let lack = lack(task, valid, rows);
+    let does = lack.is_none() && trains_all(rows, held_out) && held_out.contains(&true);
+    if task == TaskKind::Regression || does {
+        return Remedy { lack, ..Remedy::default() };
     }
     let would_do = |candidate: &Valid| turns(candidate, rows).all(|held_out| serves(task, &held_out, rows));
     let better = candidates(valid).into_iter().find(would_do);
     let hindrance = if better.is_none() { hindrance(valid, rows) } else { None };
-    Remedy { better, hindrance }
+    Remedy { better, hindrance, lack }
+}
+
+/// What the first fold lacks that lacks something; `None` for a split that does not hold out each fold in turn.
+fn lack(task: TaskKind, valid: &Valid, rows: &[SourceRow]) -> Option<Lack> {
+    valid.turns()?;
+    turns(valid, rows).find_map(|held_out| {
+        let part = |side: bool| rows.iter().zip(&held_out).filter(move |(row, out)| !row.absent && **out == side);
+        let classes = |side: bool| part(side).flat_map(|(row, _)| &row.labels).collect::<BTreeSet<&String>>();
+        if part(true).next().is_none() {
+            return Some(Lack::Measured);
+        }
+        let trained = classes(false);
+        match trained.first() {
+            Some(only) if task == TaskKind::SingleLabel && trained.len() == 1 && !classes(true).is_subset(&trained) => {
+                Some(Lack::OtherClasses((*only).clone()))
+            }
+            _ => None,
+        }
+    })
 }
 
 /// Why no split that keeps the groups or blocks of `valid` together leaves some of each class for training, and what to do;

@@ -9,8 +9,8 @@ use super::drawn::{cv_indices, fold_indices, fold_of_groups, grouped_indices, st
 use super::no_list;
 use crate::DataKey;
 use crate::finding::{Finding, FindingKind};
-use crate::findings::Findings;
-use crate::row::SourceRow;
+use crate::findings::{Findings, part_of};
+use crate::row::{SourceRow, id_prefix};
 
 /// Returns which rows are held out. All rows of one image follow its first row.
 pub(crate) fn hold_out(
@@ -60,14 +60,21 @@ pub(crate) fn hold_out(
 /// What is wrong with folds of which some would be empty.
 pub(crate) fn too_many_folds(valid: &Valid, rows: &[SourceRow]) -> Option<Finding> {
     let Valid::Folds { count, dealing, .. } = valid else { return None };
-    let (parts, what) = match dealing {
-        Dealing::Stratified | Dealing::Random => (rows.len(), "images"),
-        Dealing::Blocks(size) => (rows.len().div_ceil((*size).max(1) as usize), "blocks"),
-        Dealing::Grouped(_) => (groups(rows).into_iter().collect::<HashSet<_>>().len(), "groups"),
+    // Where there are not two, no fewer folds help.
+    let (parts, what, other) = match dealing {
+        Dealing::Stratified | Dealing::Random => (rows.len(), "images", "add images"),
+        Dealing::Blocks(size) => (rows.len().div_ceil((*size).max(1) as usize), "blocks", "say smaller blocks"),
+        Dealing::Grouped(_) => {
+            (groups(rows).into_iter().collect::<HashSet<_>>().len(), "groups", "group by another column")
+        }
     };
     (parts < *count as usize && parts > 0).then(|| {
-        let split = valid.in_short();
-        let text = format!("`valid: {split}` needs at least {count} {what}, and there are {parts}: take fewer folds");
+        let (split, are) = (valid.in_short(), if parts == 1 { "is" } else { "are" });
+        let advice = match parts {
+            1 => format!("{other}, or say `valid: all` to train on everything"),
+            _ => "take fewer folds".to_string(),
+        };
+        let text = format!("`valid: {split}` needs at least {count} {what}, and there {are} {parts}: {advice}");
         Finding::new(FindingKind::Split, text)
     })
 }
@@ -113,7 +120,8 @@ pub(crate) fn keep_last(rows: &[SourceRow], held_out: &mut [bool]) -> Option<Str
     let (alone, all) = (images.values().filter(|(paths, _)| paths.len() == 1).count(), images.len());
     let has = if alone == 1 { "has" } else { "have" };
     // Preflight names all classes that nothing measures, these among others.
-    (alone > 0).then(|| format!("{alone} of {all} classes {has} a single image, which the split leaves for training"))
+    let classes = part_of(alone, all, "class", "classes");
+    (alone > 0).then(|| format!("{classes} {has} a single image, which the split leaves for training"))
 }
 
 /// Moves all rows of one image to the part of its first row.
@@ -196,7 +204,8 @@ fn hold_out_listed(
     // A list may omit the folder of its images, and it may include a csv's suffix.
     let known = |id: &str| match &data.source {
         Source::Folders { train } => {
-            places.get(id).or_else(|| places.get(format!("{}/{id}", train.trim_end_matches('/')).as_str()))
+            let id = id.trim_start_matches("./");
+            places.get(id).or_else(|| places.get((id_prefix(train) + id).as_str()))
         }
         Source::Csv { suffix, .. } => places.get(id).or_else(|| {
             let stem = suffix.iter().filter_map(|suffix| id.strip_suffix(suffix.as_str())).find(|stem| *stem != id);

@@ -4,8 +4,8 @@ use fastai_dsl::{Dealing, TaskKind, Valid};
 
 use crate::Dataset;
 use crate::finding::{DataPart, FindingKind};
-use crate::findings::{Findings, names, number};
-use crate::splits::better::Remedy;
+use crate::findings::{Findings, names, number, part_of};
+use crate::splits::better::{Lack, Remedy};
 use crate::splits::holdout;
 
 /// What to do where no class has two images.
@@ -29,7 +29,7 @@ impl Dataset {
         // Of folds that cannot be dealt, none is held out.
         let undealt = matches!(self.split, Valid::Folds { .. }) && findings.has(&FindingKind::Split);
         if findings.all_read() && !undealt {
-            self.check_split(absent, remedy.better.as_ref(), &mut findings);
+            self.check_split(absent, &remedy, &mut findings);
             if self.task != TaskKind::Regression {
                 self.check_trained_classes(&remedy, &mut findings);
             }
@@ -37,8 +37,9 @@ impl Dataset {
         (self, findings)
     }
 
-    fn check_split(&self, absent: usize, better: Option<&Valid>, findings: &mut Findings) {
-        let valid = &self.split;
+    fn check_split(&self, absent: usize, remedy: &Remedy, findings: &mut Findings) {
+        let (valid, better) = (&self.split, remedy.better.as_ref());
+        let in_a_fold = remedy.lack == Some(Lack::Measured);
         let split = valid.in_short();
         let too_few = |part| FindingKind::TooFew { part };
         let all = self.train.len() + self.valid.len();
@@ -48,7 +49,8 @@ impl Dataset {
                 findings.push(too_few(DataPart::Train), format!("no images in {}", self.root.display()));
             }
         } else if self.train.is_empty() {
-            let text = format!("all {all} images are held out (`valid: {split}`): none is left to train on");
+            let (images, are) = (part_of(all, all, "image", "images"), if all == 1 { "is" } else { "are" });
+            let text = format!("{images} {are} held out (`valid: {split}`): none is left to train on");
             findings.push(too_few(DataPart::Train), text);
         } else if self.valid.is_empty() && absent > 0 {
             let text = format!(
@@ -57,10 +59,12 @@ impl Dataset {
                 number(absent, "row", "rows")
             );
             findings.push(too_few(DataPart::Valid), text);
-        } else if self.valid.is_empty()
+        } else if (self.valid.is_empty() || in_a_fold)
             && *valid != Valid::None
             // A list or folder that has findings holds out nothing for that reason.
             && (findings.is_empty() || !holdout::is_chosen(valid))
+            // With the images that are not there it may hold some out.
+            && !findings.lack_images()
         {
             // However large the part, a class's only image stays.
             let drew = match valid {
@@ -77,26 +81,39 @@ impl Dataset {
                     format!("each image that it draws is the only one of a class, so say `valid: random({share})`")
                 }
                 (valid, Some(better)) if keeps_parts(valid) => format!("say `valid: {}`", better.in_short()),
-                (Valid::Folds { .. }, _) => "take fewer folds".to_string(),
+                (Valid::Folds { count, .. }, _) if *count > 2 => "take fewer folds".to_string(),
+                (Valid::Folds { .. }, _) => "add images".to_string(),
                 _ => "give a larger part".to_string(),
             };
+            let images = number(all, "image", "images");
+            let holds_out = if in_a_fold { "has a fold that holds out" } else { "holds out" };
             let text = format!(
-                "`valid: {split}` holds out none of {all} images; {advice}, or say `valid: all` to train on everything"
+                "`valid: {split}` {holds_out} none of {images}; {advice}, or say `valid: all` to train on everything"
             );
             findings.push(too_few(DataPart::Valid), text);
         }
     }
 
     fn check_trained_classes(&mut self, remedy: &Remedy, findings: &mut Findings) {
+        if let Some(Lack::OtherClasses(only)) = &remedy.lack {
+            let text = format!(
+                "`valid: {}` leaves only images of {only:?} to train on in a fold, and a classifier needs at least two \
+                 classes{}",
+                self.split.in_short(),
+                self.advice(remedy)
+            );
+            findings.push(FindingKind::OneClass { class: only.clone() }, text);
+            return;
+        }
         let counts = self.class_counts();
         let empty: Vec<&String> = self.classes.iter().zip(&counts).filter(|(_, n)| **n == 0).map(|(c, _)| c).collect();
         if empty.is_empty() || self.train.is_empty() {
             return;
         }
         let text = format!(
-            "{} of {} classes have no training image and cannot be learned: {}",
-            empty.len(),
-            self.classes.len(),
+            "{} {} no training image and cannot be learned: {}",
+            part_of(empty.len(), self.classes.len(), "class", "classes"),
+            if empty.len() == 1 { "has" } else { "have" },
             names(&empty, 5)
         );
         let measured = self.measured();
@@ -107,21 +124,7 @@ impl Dataset {
             findings.push(FindingKind::Untrained { classes }, self.untrained(&held_out));
             return;
         }
-        let advice = match (self.task, &remedy.better) {
-            _ if held_out.is_empty() => String::new(),
-            (TaskKind::MultiLabel, Some(better)) if matches!(better, Valid::Stratified { .. }) => {
-                format!("; `valid: {}` holds out a share of each set of tags", better.in_short())
-            }
-            (_, Some(better)) => {
-                let when = if better.turns().is_some() { " in every fold" } else { "" };
-                format!("; `valid: {}` keeps some of each class for training{when}", better.in_short())
-            }
-            (task, None) => match (&remedy.hindrance, task) {
-                (Some(hindrance), _) => format!("; {hindrance}"),
-                (None, TaskKind::SingleLabel) => format!("; {NO_SPLIT}"),
-                (None, _) => String::new(),
-            },
-        };
+        let advice = if held_out.is_empty() { String::new() } else { self.advice(remedy) };
         let trained: Vec<&String> =
             self.classes.iter().zip(&counts).filter(|(_, n)| **n > 0).map(|(class, _)| class).collect();
         match (self.task, trained.as_slice()) {
@@ -134,6 +137,24 @@ impl Dataset {
                 ),
             ),
             _ => self.notes.push(text + &advice),
+        }
+    }
+
+    /// What helps where a class is measured and not trained.
+    fn advice(&self, remedy: &Remedy) -> String {
+        match (self.task, &remedy.better) {
+            (TaskKind::MultiLabel, Some(better)) if matches!(better, Valid::Stratified { .. }) => {
+                format!("; `valid: {}` holds out a share of each set of tags", better.in_short())
+            }
+            (_, Some(better)) => {
+                let when = if better.turns().is_some() { " in every fold" } else { "" };
+                format!("; `valid: {}` keeps some of each class for training{when}", better.in_short())
+            }
+            (task, None) => match (&remedy.hindrance, task) {
+                (Some(hindrance), _) => format!("; {hindrance}"),
+                (None, TaskKind::SingleLabel) => format!("; {NO_SPLIT}"),
+                (None, _) => String::new(),
+            },
         }
     }
 

@@ -205,3 +205,23 @@ fn an_empty_class_folder_is_no_second_class() {
     let skip = Data { corrupt: Corrupt::Skip, ..data(root.path(), csv(), Valid::None) };
     assert!(only_finding(&skip).starts_with("all 2 images have the label \"x\""));
 }
+
+#[test]
+fn images_below_the_root_itself_have_no_dot_in_their_names() {
+    let root = folder(&[
+        ("a/1.jpg", ""),
+        ("a/2.jpg", ""),
+        ("b/3.jpg", ""),
+        ("b/4.jpg", ""),
+        ("v.txt", "./a/2.jpg\nb/3.jpg\n"),
+    ]);
+    for train in [".", "./"] {
+        let source = Source::Folders { train: train.to_string() };
+        let dataset = single(&data(root.path(), source, Valid::Indices("v.txt".to_string()))).unwrap();
+        assert_eq!(
+            (ids(&dataset.train), ids(&dataset.valid)),
+            (vec!["a/1.jpg", "b/4.jpg"], vec!["a/2.jpg", "b/3.jpg"])
+        );
+        assert!(!dataset.train[0].path.display().to_string().contains("/./"), "{}", dataset.train[0].path.display());
+    }
+}

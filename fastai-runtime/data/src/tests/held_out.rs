@@ -104,7 +104,7 @@ fn a_class_that_is_only_held_out_is_named() {
     let dataset = single(&data(root.path(), csv(), Valid::Random { share: 0.34, seed: 42, fold: 0 })).unwrap();
     assert_eq!(dataset.classes, ["x", "y", "z"]);
     assert_eq!(dataset.notes.len(), 1);
-    assert!(dataset.notes[0].starts_with("1 of 3 classes have no training image"), "{}", dataset.notes[0]);
+    assert!(dataset.notes[0].starts_with("1 of 3 classes has no training image"), "{}", dataset.notes[0]);
     assert!(dataset.notes[0].contains("each image is the only one of its class"), "{}", dataset.notes[0]);
 }
 
@@ -152,7 +152,9 @@ fn groups_of_a_column_stay_together() {
     }
     assert_eq!(held_out.iter().collect::<HashSet<_>>().len(), 60, "every image is held out in one fold");
     let valid = Valid::Grouped { column: "place".to_string(), share: 0.25, seed: 42, fold: 0 };
-    assert!(only_finding(&data(root.path(), csv(), valid)).contains("no column \"place\""));
+    assert!(
+        only_finding(&data(root.path(), csv(), valid)).contains("no column \"place\" (valid: grouped(\"place\"));")
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fastai_dsl::{Stats, TransformSet, Transforms};
+use fastai_dsl::{Dealing, Stats, TransformSet, Transforms};
 use image::{ImageFormat, Rgb, RgbImage};
 
 use super::*;
@@ -273,4 +273,40 @@ fn other_names_change_neither_the_split_nor_what_the_network_sees() {
         assert_eq!(sides[0].1.len(), 6);
         assert!(sides[0] == sides[1], "{valid}");
     }
+}
+
+#[test]
+fn each_fold_is_checked_where_all_are_held_out_in_turn() {
+    let folds = |count, dealing| Valid::Folds { count, seed: Valid::default_seed(), fold: None, dealing };
+    let said = |cells: &[(&str, &str, &str)], valid: Valid| {
+        let root = rows(cells);
+        single(&data(root.path(), csv(), valid)).map(|_| ()).map_err(|error| error.findings[0].text.clone())
+    };
+    // The only image of `y` is the only one of its fold, and goes back to training.
+    let three = [("a", "x", ""), ("b", "x", ""), ("c", "y", "")];
+    let error = said(&three, folds(3, Dealing::Stratified)).unwrap_err();
+    assert!(error.starts_with("`valid: folds(3)` has a fold that holds out none of 3 images; "), "{error}");
+    assert!(error.contains("say `valid: folds(2)`"), "{error}");
+    said(&three, folds(2, Dealing::Stratified)).unwrap();
+    // Sorted by class, one of two blocks leaves the other class alone.
+    let sorted: Vec<String> = (0..8).map(|i| format!("{i}")).collect();
+    let sorted: Vec<_> = sorted.iter().enumerate().map(|(i, id)| (id.as_str(), ["x", "y"][i / 4], "")).collect();
+    let error = said(&sorted, folds(2, Dealing::Blocks(4))).unwrap_err();
+    assert!(error.starts_with("`valid: folds(2, blocks = 4)` leaves only images of "), "{error}");
+    assert!(error.contains(" to train on in a fold, "), "{error}");
+    // Where there are not two parts, no fewer folds help.
+    let error = said(&sorted, folds(3, Dealing::Blocks(10))).unwrap_err();
+    let wanted = "`valid: folds(3, blocks = 10)` needs at least 3 blocks, and there is 1: say smaller blocks, or say \
+                  `valid: all` to train on everything";
+    assert_eq!(error, wanted);
+}
+
+#[test]
+fn a_split_is_not_blamed_for_images_that_are_not_there() {
+    let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "x", ""), ("d", "y", ""), ("e", "x", "")]);
+    for name in ["c", "d", "e"] {
+        std::fs::remove_file(root.path().join(format!("img/{name}.jpg"))).unwrap();
+    }
+    let findings = single(&data(root.path(), csv(), RANDOM)).unwrap_err().findings;
+    assert!(!findings.iter().any(|finding| finding.text.contains("holds out none")), "{findings:#?}");
 }

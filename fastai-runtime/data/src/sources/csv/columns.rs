@@ -63,7 +63,7 @@ pub(super) fn find(
         findings.push(FindingKind::Table { file: path.to_path_buf(), line: Some(1) }, finding);
         return None;
     }
-    let row = FirstRow { cells: &header, is_header: source.header, path };
+    let row = FirstRow { cells: &header, is_header: source.header, path, valid: source.valid };
     let mut resolve = |key: DataKey, column: &Column| row.place(key, column, findings);
     let id = resolve(DataKey::Id, source.id);
     let title = |place: usize, otherwise: String| match source.header {
@@ -108,11 +108,23 @@ struct FirstRow<'a> {
     /// Whether the cells name the columns.
     is_header: bool,
     path: &'a Path,
+    /// What names a column where the key is `valid`.
+    valid: &'a Valid,
 }
 
 impl FirstRow<'_> {
     fn about(&self, key: DataKey) -> FindingKind {
         FindingKind::Column { file: self.path.to_path_buf(), key }
+    }
+
+    /// A column with its key, as the recipe writes them: `label: "kind"`, `valid: grouped("patient")`.
+    fn written(&self, key: DataKey, name: &str) -> String {
+        match self.valid {
+            Valid::Grouped { .. } if key == DataKey::Valid => format!("{key}: grouped({name:?})"),
+            Valid::Column(_) if key == DataKey::Valid => format!("{key}: column({name:?})"),
+            valid if key == DataKey::Valid => format!("{key}: {}", valid.in_short()),
+            _ => format!("{key}: {name:?}"),
+        }
     }
 
     /// The position of a column that `key` names; that it is not there is a finding.
@@ -133,8 +145,9 @@ impl FirstRow<'_> {
             }
             Column::Name(name) if !self.is_header => {
                 let text = format!(
-                    "{}: {key}: {name:?} names a column, but header is off; give its position, counted from 0",
-                    self.path.display()
+                    "{}: {} names a column, but header is off; give its position, counted from 0",
+                    self.path.display(),
+                    self.written(key, name)
                 );
                 findings.push(self.about(key), text);
                 None
@@ -146,10 +159,11 @@ impl FirstRow<'_> {
                     .collect();
                 if places.len() > 1 {
                     let text = format!(
-                        "{}: {} columns are called {name:?} ({key}: {name:?}): give the position of the one that is meant, \
-                         counted from 0: {}",
+                        "{}: {} columns are called {name:?} ({}): give the position of the one that is meant, counted from \
+                         0: {}",
                         self.path.display(),
                         places.len(),
+                        self.written(key, name),
                         places.join(" or ")
                     );
                     findings.push(self.about(key), text);
@@ -160,8 +174,9 @@ impl FirstRow<'_> {
                     let hint =
                         misspelt(name, self.cells).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
                     let text = format!(
-                        "{}: no column {name:?} ({key}: {name:?}); the header has {}{hint}",
+                        "{}: no column {name:?} ({}); the header has {}{hint}",
                         self.path.display(),
+                        self.written(key, name),
                         names(self.cells, 20)
                     );
                     findings.push(self.about(key), text);
