@@ -99,6 +99,17 @@ pub enum RunError {
         /// The learning rates of that batch, one per layer group that trains.
         rates: Vec<f64>,
     },
+    /// The network that a run ends with has values that are not finite, so that it is no model.
+    #[error(
+        "{step}: the network that it left has values in `{parameter}` that are no longer numbers, so there is no final model: \
+         use smaller rates, or bound the gradient with `clip: 1.0`, and run anew"
+    )]
+    LostWeights {
+        /// The `fit` step that lost them.
+        step: FailedStep,
+        /// The published name of a parameter with such values.
+        parameter: String,
+    },
     /// The program supplies what the recipe does not ask for, or the other way round.
     #[error(transparent)]
     Supplied(#[from] SuppliedError),

@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Read};
 use std::path::Path;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::RunError;
 use crate::names::visible;
@@ -15,6 +15,55 @@ use crate::names::visible;
 pub(crate) const SUMMARY: &str = "summary.json";
 /// The folder within a run folder with the state of the run; it exists exactly while the run is incomplete.
 pub(crate) const RESUME: &str = "resume";
+
+/// Why a run failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFailure {
+    /// Whether training lost the numbers.
+    pub kind: FailureKind,
+    /// The step, counted from 1; `None` if the run failed for another reason than a step.
+    pub step: Option<usize>,
+    /// The error, with what helps.
+    pub error: String,
+}
+
+/// Whether training lost the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The training loss became NaN or infinite.
+    LossNotFinite,
+    /// The weights at the end are not finite.
+    WeightsNotFinite,
+    /// It failed for another reason.
+    Other,
+}
+
+impl RunFailure {
+    pub(crate) fn of(error: &RunError) -> Self {
+        let (kind, step) = match error {
+            RunError::Diverged { step, .. } => (FailureKind::LossNotFinite, step.as_ref()),
+            RunError::LostWeights { step, .. } => (FailureKind::WeightsNotFinite, Some(step)),
+            RunError::NoRate { step, .. } | RunError::TooLarge { step, .. } | RunError::NoRoom { step, .. } => {
+                (FailureKind::Other, Some(step))
+            }
+            _ => (FailureKind::Other, None),
+        };
+        RunFailure { kind, step: step.map(|step| step.number), error: error.to_string() }
+    }
+
+    /// What a run that lost its numbers says to those who want its model: `it failed at step 3 (the training loss is no longer a
+    /// number)`. `None` of a run that failed for another reason, which may go on once that is put right.
+    pub fn lost_numbers(&self) -> Option<String> {
+        let why = match self.kind {
+            FailureKind::LossNotFinite => "the training loss is no longer a number",
+            FailureKind::WeightsNotFinite => "its weights are no longer numbers",
+            FailureKind::Other => return None,
+        };
+        let step = self.step.map_or_else(String::new, |number| format!(" at step {number}"));
+        Some(format!("it failed{step} ({why})"))
+    }
+}
 
 /// What goes on with the run in `folder`, if it has kept a state from which it can: `` `fastai run --resume DIR` goes on with
 /// it ``.
@@ -76,4 +125,29 @@ fn is_whole(text: &[u8]) -> bool {
     let mut hash = blake3::Hasher::new();
     hash.update(start).update(&blank).update(&text[start.len() + DIGITS..]);
     hash.finalize().to_hex().as_bytes() == claimed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::FailedStep;
+
+    #[test]
+    fn a_failure_says_whether_its_batches_fail_again() {
+        let step = || FailedStep { number: 3, call: "fit(10.0, 1)".to_string() };
+        let diverged = RunError::Diverged { step: Some(step()), loss: f64::NAN, epoch: 0, batch: 2, rates: vec![10.0] };
+        let failure = RunFailure::of(&diverged);
+        assert_eq!((failure.kind, failure.step), (FailureKind::LossNotFinite, Some(3)));
+        assert_eq!(failure.error, diverged.to_string());
+        let said = failure.lost_numbers().unwrap();
+        assert_eq!(said, "it failed at step 3 (the training loss is no longer a number)");
+        let lost = RunFailure::of(&RunError::LostWeights { step: step(), parameter: "body.features.0.weight".into() });
+        assert_eq!((lost.kind, lost.step), (FailureKind::WeightsNotFinite, Some(3)));
+        assert!(lost.lost_numbers().is_some());
+        let full = RunFailure::of(&RunError::file("write", "run/model", Error::other("full")));
+        assert_eq!((full.kind, full.step, full.lost_numbers()), (FailureKind::Other, None, None));
+        let text = serde_json::to_string(&lost).unwrap();
+        assert!(text.starts_with("{\"kind\":\"weights_not_finite\",\"step\":3,"), "{text}");
+        assert_eq!(serde_json::from_str::<RunFailure>(&text).unwrap(), lost);
+    }
 }

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::{Recipe, Source};
+use fastai_dsl::{Recipe, Source, canonical_text};
 use fastai_runtime::engine::{self, Measured};
 use fastai_runtime::metrics::{self, Paired, Truth, paired};
 use fastai_runtime::names::{first_names, visible_name};
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::progress::{self, Watch};
 use fastai_runtime::random::{self, Stream};
-use fastai_runtime::report::{InitialWeights, Status, Summary};
+use fastai_runtime::report::{InitialWeights, RunFailure, Status, Summary};
 
 use super::device::ModelDevice;
 use super::failure::Failure;
@@ -69,9 +69,11 @@ fn has_ended(run: &Path, summary: &Summary) -> Result<(), Failure> {
         return Ok(());
     }
     let place = run.display();
-    let finish = match engine::is_unfinished(run) {
-        true => format!("finish it with `fastai run --resume {place}`"),
-        false => "run its recipe again".to_string(),
+    let lost = summary.failure.as_ref().and_then(RunFailure::lost_numbers);
+    let finish = match lost {
+        Some(lost) => format!("{lost}: lower its rates and run anew"),
+        None if engine::is_unfinished(run) => format!("finish it with `fastai run --resume {place}`"),
+        None => "run its recipe again".to_string(),
     };
     let what = if summary.status == Status::Failed { "the run failed" } else { "the run has not ended" };
     Err(Failure::Failed(format!(
@@ -82,7 +84,7 @@ fn has_ended(run: &Path, summary: &Summary) -> Result<(), Failure> {
 
 /// The lines of the recipes that differ, with those around them.
 fn recipes(a: &Summary, b: &Summary) {
-    if a.recipe == b.recipe {
+    if canonical_text(&a.recipe) == canonical_text(&b.recipe) {
         println!("\nrecipe: the same, `{}`", visible_name(&a.name));
         return;
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fastai_dsl::in_todays_words;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::RecipeText;
+use fastai_runtime::data::figures::figure;
 use fastai_runtime::report::{Evaluation, Folds, Summary};
 use fastai_runtime::{RunError, RunOptions, engine, progress};
 
@@ -196,7 +197,8 @@ fn reached(summary: &Summary, warns: bool) -> String {
         out += "smoke run: two batches a stage, the numbers mean nothing\n";
     }
     if let Some(baseline) = &summary.baseline {
-        out += &format!("always saying `{}`: {} {:.4}\n", baseline.says, baseline.metric.word(), baseline.value);
+        let value = figure(baseline.value, 4);
+        out += &format!("always saying `{}`: {} {value}\n", baseline.says, baseline.metric.word());
     }
     if let Some(last) = &summary.r#final {
         out += &line(if summary.folds.is_some() { "all folds" } else { "final" }, last);
@@ -222,19 +224,38 @@ fn reached(summary: &Summary, warns: bool) -> String {
 
 /// `5 folds: accuracy 0.9325 (deviation 0.0121); loss 0.2100 (deviation 0.0300)`
 fn spread(folds: &Folds) -> String {
-    let deviation = |d: Option<f64>| d.map_or_else(String::new, |d| format!(" (deviation {d:.4})"));
+    let deviation = |d: Option<f64>| d.map_or_else(String::new, |d| format!(" (deviation {})", figure(d, 4)));
     let columns: Vec<String> =
-        folds.spread().iter().map(|s| format!("{} {:.4}{}", s.name, s.mean, deviation(s.deviation))).collect();
-    format!("mean of {} folds: {}\n", folds.each.len(), columns.join("; "))
+        folds.spread().iter().map(|s| format!("{} {}{}", s.name, figure(s.mean, 4), deviation(s.deviation))).collect();
+    // The figures of all folds are told with and without test-time augmentation, the mean of what the folds end with.
+    let averaged = if folds.each.iter().any(|fold| fold.tta.is_some()) { " with tta" } else { "" };
+    format!("mean of {} folds{averaged}: {}\n", folds.each.len(), columns.join("; "))
 }
 
 fn line(what: &str, evaluation: &Evaluation) -> String {
     let metrics: Vec<String> = evaluation.metrics.iter().map(ToString::to_string).collect();
     format!(
-        "{what}: {} on {} images of {}; loss {:.4}\n",
+        "{what}: {} on {} images of {}; loss {}\n",
         metrics.join("; "),
         evaluation.n,
         evaluation.set.word(),
-        evaluation.val_loss
+        figure(evaluation.val_loss, 4)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use fastai_runtime::report::FoldSummary;
+
+    use super::*;
+
+    #[test]
+    fn a_mean_of_folds_says_whether_it_is_that_of_test_time_augmentation() {
+        let found = |val_loss| Some(Evaluation { val_loss, ..Evaluation::default() });
+        let fold = FoldSummary { r#final: found(0.5), ..FoldSummary::default() };
+        let averaged = FoldSummary { tta: found(0.25), ..fold.clone() };
+        let said = |fold: FoldSummary| spread(&Folds { count: 2, each: vec![fold.clone(), fold], ..Folds::default() });
+        assert!(said(fold).starts_with("mean of 2 folds: loss 0.5000"));
+        assert!(said(averaged).starts_with("mean of 2 folds with tta: loss 0.2500"));
+    }
 }

@@ -120,7 +120,7 @@ fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
 
     let killed = scratch.path().join("killed");
     // What the program says just before it dies: within the sweep, a fit on features and on images, while saving, near the end.
-    let moments = ["lr_find(", "fit(lr1", "precompute(off)", "fit(0.05", "fit([", "save(", "tta("];
+    let moments = ["lr_find(", "fit(lr,", "precompute(off)", "fit(0.05", "fit([", "save(", "tta("];
     for (n, moment) in moments.iter().enumerate() {
         let mut args: Vec<&std::ffi::OsStr> = ["run", "--device", "cpu"].map(AsRef::as_ref).to_vec();
         match n {
@@ -132,6 +132,8 @@ fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
         let status = child.wait().unwrap();
         assert!(status.code().is_none(), "{moment}: {status}");
     }
+    let kept = fs::read_to_string(killed.join("recipe.recipe")).unwrap();
+    assert!(kept.contains("let lr = lr_find(") && kept.contains("fit(lr, 1);"), "{kept}");
     // Whoever resumes may say which recipe it should be, and is told where that is another.
     let output = fastai(&scratch).arg("run").arg(&recipe).args(["--set", "clip=2.0", "--resume"]).arg(&killed).assert();
     let message = String::from_utf8(output.code(1).get_output().stderr.clone()).unwrap();

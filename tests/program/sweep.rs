@@ -257,10 +257,13 @@ fn what_is_wrong_with_any_combination_is_said_before_anything_trains() {
             vec!["--over", "lrr=1e-3,0.1"],
             vec!["`--over lrr=1e-3` fits nothing", "`--over lrr=0.1`", "did you mean `lr`?"],
         ),
-        (vec!["--over", "model.dropot=0.5"], vec!["has no key `dropot`", "small.recipe:5", "did you mean `dropout`?"]),
+        (
+            vec!["--over", "model.dropot=0.5"],
+            vec!["has no key `dropot`", "--over model.dropot=0.5", "did you mean `dropout`?"],
+        ),
         (
             vec!["--over", "model.dropout=0.5,2", "--over", "lr=1,20"],
-            vec!["`dropout` must be", "got 2", "small.recipe:5", "20"],
+            vec!["`dropout` must be", "got 2", "--over model.dropout=2", "20"],
         ),
         (vec!["--over", "unused=1,2"], vec!["`unused=1` and `unused=2` give the same recipe", "fit(lr, 3)"]),
         (vec!["--over", "lr=0.1,1e-1"], vec!["`lr=0.1` and `lr=1e-1` give the same recipe"]),

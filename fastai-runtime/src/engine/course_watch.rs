@@ -1,51 +1,33 @@
 //! What a run says of the course of a fit: at the epoch where it is certain, and at the end of the fit.
 
-use fastai_dsl::BodyState;
-
-use crate::report::course;
+use crate::report::{FitSetting, course};
 use crate::train::{Against, Course, Ending, EpochRow, Judgement, Midway, Verdict, certain};
 
 /// Judges the epochs of a fit while it goes on and when it has ended.
 pub(super) struct CourseWatch {
     /// The step, as messages begin: ``step 2 `fit(0.1, 3)` ``.
     step: String,
-    body: BodyState,
-    /// Whether the body has batch norms.
-    batch_norm: bool,
+    /// What the advice depends on.
+    setting: FitSetting,
     /// The conditions of the fit, without its first loss; `None` for a fit of which nothing is said.
     against: Option<Against>,
     /// The course that ruined the weights with which the fit begins, which has been told.
     inherited: Option<Course>,
     /// What was certain while the fit went on, of each course the first.
     found: Vec<Judgement>,
-    /// The course that the fit warned of, and the epoch after which it did.
-    warned: Option<(Course, u64)>,
+    /// The course that the fit warned of.
+    warned: Option<Course>,
 }
 
 /// The statement about the course of a fit that has ended: one line for the summary, and for the terminal unless that has it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum CourseNote {
     /// The fit warned of it while it went on.
-    Warned {
-        line: String,
-        /// After its last epoch.
-        at_last: bool,
-    },
+    Warned(String),
     /// To warn of now.
     Warning(String),
     /// To note now.
     Note(String),
-}
-
-impl CourseNote {
-    /// Whether a verdict on the run that followed at once would only repeat the warning.
-    pub(super) fn is_fresh(&self) -> bool {
-        match self {
-            CourseNote::Warned { at_last, .. } => *at_last,
-            CourseNote::Warning(_) => true,
-            CourseNote::Note(_) => false,
-        }
-    }
 }
 
 /// The epochs of a fit that has ended.
@@ -60,15 +42,17 @@ pub(super) struct Ended<'a> {
     pub(super) ending: Ending,
 }
 
+impl<'a> Ended<'a> {
+    /// The epoch whose weights the fit ends with.
+    fn last(&self) -> Option<&'a EpochRow> {
+        let kept = self.kept.and_then(|kept| self.epochs.get(kept as usize));
+        kept.or(self.epochs.last())
+    }
+}
+
 impl CourseWatch {
-    pub(super) fn new(
-        step: String,
-        body: BodyState,
-        batch_norm: bool,
-        against: Option<Against>,
-        inherited: Option<Course>,
-    ) -> Self {
-        CourseWatch { step, body, batch_norm, against, inherited, found: Vec::new(), warned: None }
+    pub(super) fn new(step: String, setting: FitSetting, against: Option<Against>, inherited: Option<Course>) -> Self {
+        CourseWatch { step, setting, against, inherited, found: Vec::new(), warned: None }
     }
 
     /// Judges a fit after an epoch; returns what to warn of. A fit warns once: what it is found in later follows from what it was
@@ -81,13 +65,26 @@ impl CourseWatch {
         if self.warned.is_some() || self.is_inherited(&found) {
             return None;
         }
-        self.warned = Some((found.course, at.epochs.last()?.epoch));
+        self.warned = Some(found.course);
         Some(self.line(&found))
+    }
+
+    /// Whether a fit began with weights that an earlier one had lost, and has not brought them back, though its own course is no
+    /// failure: more epochs, or fewer, are no remedy.
+    pub(super) fn stays_lost(&self, fit: Ended<'_>) -> bool {
+        let begins_lost = self.inherited.is_some_and(Course::loses_weights) && fit.ending == Ending::Complete;
+        let Some(against) = self.against(fit.batch_losses).filter(|_| begins_lost) else { return false };
+        let fails = |verdict: Verdict| verdict.judgement().course.is_failure();
+        let has_failed = Verdict::of(fit.epochs, fit.kept, against).is_some_and(fails);
+        !has_failed && fit.last().is_some_and(|row| !against.has_learned(row))
     }
 
     /// Judges a fit that has ended: the course that its weights took, and what to say.
     pub(super) fn conclude(&self, fit: Ended<'_>) -> (Option<Judgement>, Option<CourseNote>) {
         let Some((against, last)) = self.against(fit.batch_losses).zip(fit.epochs.last()) else { return (None, None) };
+        if self.stays_lost(fit) {
+            return (None, None);
+        }
         // More epochs might have changed what is neither lost nor ruined in a fit that was stopped.
         let counts = |verdict: &Verdict| fit.ending == Ending::Complete || verdict.judgement().course.is_failure();
         let verdict = Verdict::of(fit.epochs, fit.kept, against).filter(counts);
@@ -95,9 +92,8 @@ impl CourseWatch {
         let before_that = |kept: u64| format!("the best epoch, {kept}, lies before that and was kept");
         match verdict.filter(|verdict| verdict.judgement().course.is_failure()) {
             Some(Verdict::Holds(found)) => {
-                let judged = fit.kept.and_then(|kept| fit.epochs.get(kept as usize)).unwrap_or(last);
-                let found = self.merged(found, judged);
-                return (Some(found), self.told(&found, last));
+                let found = self.merged(found, fit.last().unwrap_or(last));
+                return (Some(found), self.told(&found));
             }
             Some(Verdict::Escaped { later, kept }) => {
                 let line = self.line(&self.merged(later, last));
@@ -113,7 +109,7 @@ impl CourseWatch {
             let found = strongest.up_to(last);
             let so = match fit.kept {
                 Some(kept) if kept < found.epoch => before_that(kept),
-                None if !against.is_back(last) => return (Some(found), self.told(&found, last)),
+                None if !against.is_back(last) => return (Some(found), self.told(&found)),
                 _ => "the losses came back from that by the end of the fit".to_string(),
             };
             return (held, note(format!("{}; {so}", self.line(&found))));
@@ -144,16 +140,14 @@ impl CourseWatch {
         self.strongest().filter(led_there).map_or(ended, |stronger| stronger.up_to(last))
     }
 
-    /// The statement about a fit that ended in this course, after the epoch `last`, unless one about an earlier fit says it.
-    fn told(&self, found: &Judgement, last: &EpochRow) -> Option<CourseNote> {
+    /// The statement about a fit that ended in this course, unless one about an earlier fit says it.
+    fn told(&self, found: &Judgement) -> Option<CourseNote> {
         if self.is_inherited(found) {
             return None;
         }
         let line = self.line(found);
         Some(match self.warned {
-            Some((course, after)) if course == found.course => {
-                CourseNote::Warned { line, at_last: after == last.epoch }
-            }
+            Some(course) if course == found.course => CourseNote::Warned(line),
             _ => CourseNote::Warning(line),
         })
     }
@@ -163,7 +157,7 @@ impl CourseWatch {
     }
 
     fn line(&self, found: &Judgement) -> String {
-        format!("{}: {}", self.step, course(found, self.body, self.batch_norm))
+        format!("{}: {}", self.step, course(found, &self.setting))
     }
 
     fn against(&self, batch_losses: &[f64]) -> Option<Against> {
@@ -178,7 +172,8 @@ mod tests {
     const STEP: &str = "step 2 `fit(10.0, 3)`";
 
     /// Two classes, of which a constant answer costs 0.69.
-    const CLASSES: Against = Against { constant: 0.69, first: None, before: None, trains_body: false, followed: false };
+    const CLASSES: Against =
+        Against { constant: 0.69, first: None, before: None, trains_body: false, followed: false, few: false };
 
     /// Watches the epochs of `(trn_loss, val_loss)`; returns the warnings with their epochs, and the end.
     fn watch_against(
@@ -187,7 +182,7 @@ mod tests {
         losses: &[(f64, f64)],
         kept: Option<u64>,
     ) -> (Vec<(u64, String)>, Option<Judgement>, Option<CourseNote>) {
-        let mut watch = CourseWatch::new(STEP.to_string(), BodyState::Unfrozen, true, Some(against), inherited);
+        let mut watch = CourseWatch::new(STEP.to_string(), FitSetting::default(), Some(against), inherited);
         let mut at = Midway { batch_losses: vec![0.8], ..Midway::default() };
         let mut warned = Vec::new();
         for (epoch, &(trn_loss, val_loss)) in (0..).zip(losses) {
@@ -206,7 +201,7 @@ mod tests {
 
     fn line_of(remark: Option<CourseNote>) -> String {
         match remark.expect("a remark") {
-            CourseNote::Warned { line, .. } | CourseNote::Warning(line) | CourseNote::Note(line) => line,
+            CourseNote::Warned(line) | CourseNote::Warning(line) | CourseNote::Note(line) => line,
         }
     }
 
@@ -216,12 +211,12 @@ mod tests {
         let at_once = format!("{STEP}: diverged in epoch 1 (trn_loss 8.0e10, val_loss 0.3000 -> 3.0e18): ");
         assert!(warned.len() == 1 && warned[0].0 == 1 && warned[0].1.starts_with(&at_once), "{warned:?}");
         assert_eq!(judgement.map(|found| (found.course, found.epoch)), Some((Course::Diverged, 1)));
-        let Some(CourseNote::Warned { line, at_last: false }) = remark else { panic!("{remark:?}") };
+        let Some(CourseNote::Warned(line)) = remark else { panic!("{remark:?}") };
         let led = format!("{STEP}: diverged from epoch 1 on (trn_loss 8.0e10, val_loss 0.3000 -> 3.0e18 -> 2.0e18): ");
         assert!(line.starts_with(&led), "{line}");
         // Where it ends in no number.
         let (warned, _, remark) = watch(&[(0.4, 0.3), (8e10, 2.99e18), (8e10, f64::NAN)], None);
-        assert_eq!(remark, Some(CourseNote::Warned { line: warned[0].1.clone(), at_last: false }));
+        assert_eq!(remark, Some(CourseNote::Warned(warned[0].1.clone())));
     }
 
     #[test]
@@ -230,7 +225,6 @@ mod tests {
         for (losses, before, epoch, begins) in [
             (&[(0.9, 1.2e8), (0.6, 3e5)][..], None, 0, "diverged from epoch 0 on"),
             (&[(0.4, 0.3), (2.0, 3.0), (2.0, 3.0)][..], None, 2, "diverged from epoch 1 on"),
-            (&[(0.4, f64::NAN), (0.4, 0.3)][..], None, 0, "diverged from epoch 0 on"),
             (&[(0.3, 0.2), (0.8, 0.7), (0.7, 0.69)][..], None, 2, "collapsed from epoch 1 on"),
             (&[(1.2, 0.75), (1.3, 0.8)][..], None, 1, "nothing learned from epoch 0 on"),
             (&[(0.4, 0.5), (0.4, 0.45)][..], Some(0.15), 1, "damaged the body from epoch 0 on"),
@@ -240,11 +234,15 @@ mod tests {
             let against = Against { before, trains_body: before.is_some(), ..CLASSES };
             let (warned, _, remark) = watch_against(against, None, losses, None);
             assert!(warned.len() == 1 && warned[0].0 == epoch, "{losses:?}: {warned:?}");
-            let fresh = remark.as_ref().is_some_and(CourseNote::is_fresh);
-            assert_eq!(fresh, epoch as usize + 1 == losses.len(), "{losses:?}: {remark:?}");
+            assert!(matches!(remark, Some(CourseNote::Warned(_))), "{losses:?}: {remark:?}");
             let line = line_of(remark);
             assert!(line.starts_with(&format!("{STEP}: {begins} (trn_loss ")), "{losses:?}: {line}");
         }
+        let (warned, judgement, remark) = watch(&[(0.4, f64::NAN), (0.4, 0.3)], None);
+        assert!(warned.len() == 1 && warned[0].0 == 0 && judgement.is_none(), "{warned:?}");
+        assert!(
+            matches!(&remark, Some(CourseNote::Note(line)) if line.ends_with("came back from that by the end of the fit"))
+        );
     }
 
     #[test]
@@ -261,8 +259,31 @@ mod tests {
         let nothing = [(1.2, 0.75), (1.2, 0.75)];
         assert_eq!(watch(None, &nothing), (1, Some(Course::NothingLearned), true));
         assert_eq!(watch(Some(Course::Diverged), &nothing), (0, Some(Course::NothingLearned), false));
-        let too_little = [(0.66, 0.6), (0.6, 0.5)];
-        assert_eq!(watch(Some(Course::Diverged), &too_little), (0, Some(Course::Underfitting), true));
+    }
+
+    #[test]
+    fn weights_that_an_earlier_fit_lost_are_no_want_of_epochs() {
+        let stays_lost = |inherited, losses: &[(f64, f64)]| {
+            let against = Against { before: Some(1e5), ..CLASSES };
+            let (warned, judgement, remark) = watch_against(against, inherited, losses, None);
+            assert!(warned.is_empty(), "{warned:?}");
+            let watch = CourseWatch::new(STEP.to_string(), FitSetting::default(), Some(against), inherited);
+            let row = |(epoch, &(trn_loss, val_loss)): (u64, &(f64, f64))| {
+                let metrics = vec![("accuracy".to_string(), 0.5)];
+                EpochRow { epoch, trn_loss, val_loss, metrics, ..EpochRow::default() }
+            };
+            let epochs: Vec<EpochRow> = (0..).zip(losses).map(row).collect();
+            let ended = Ended { epochs: &epochs, batch_losses: &[0.8], kept: None, ending: Ending::Complete };
+            (watch.stays_lost(ended), judgement.map(|found| found.course), remark.is_some())
+        };
+        let (high, by_heart) = ([(0.66, 0.6), (0.6, 0.5)], [(0.05, 0.9)]);
+        assert_eq!(stays_lost(Some(Course::Diverged), &high), (true, None, false));
+        assert_eq!(stays_lost(Some(Course::SameAnswer), &by_heart), (true, None, false));
+        for inherited in [None, Some(Course::Damaged), Some(Course::NothingLearned)] {
+            assert_eq!(stays_lost(inherited, &high), (false, Some(Course::Underfitting), true), "{inherited:?}");
+            assert_eq!(stays_lost(inherited, &by_heart), (false, Some(Course::Overfitting), true), "{inherited:?}");
+        }
+        assert_eq!(stays_lost(Some(Course::Diverged), &[(0.3, 0.2)]), (false, None, false), "it has learned anew");
     }
 
     #[test]
@@ -312,6 +333,6 @@ mod tests {
         // Less than it was, and still far above what a constant answer costs.
         let (warned, judgement, remark) = watch(&[(0.7, 0.68), (8e10, 2.99e18), (0.6, 10.5)], None);
         assert_eq!((warned.len(), judgement.map(|found| found.course)), (1, Some(Course::Diverged)));
-        assert!(matches!(remark, Some(CourseNote::Warned { at_last: false, .. })), "{remark:?}");
+        assert!(matches!(remark, Some(CourseNote::Warned(_))), "{remark:?}");
     }
 }

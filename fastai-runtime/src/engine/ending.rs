@@ -8,13 +8,16 @@ use super::folds::KeptFold;
 use super::session::Session;
 use super::{HeldOut, Outcome};
 use crate::RunError;
-use crate::error::Reached;
+use crate::error::{FailedStep, Reached};
 use crate::predict::Predictor;
-use crate::report::{BatchRow, Status};
+use crate::report::{BatchRow, RunFailure, Status};
 
 impl Session<'_> {
     /// Completes a run after its last step. What is kept of a fold goes to the file `keep`.
     pub(super) fn complete(mut self, keep: Option<&Path>) -> Result<Outcome, RunError> {
+        if let Some(lost) = self.lost_weights() {
+            return Err(self.failed(lost));
+        }
         let size = self.stages.last().map_or(self.recipe.transforms().size, |s| s.state.size);
         self.summary.status = Status::Complete;
         let saved = self.save_model("final", size).and_then(|_| {
@@ -46,6 +49,15 @@ impl Session<'_> {
         })
     }
 
+    /// That the network has values that are not finite, which no model may have, and the step that lost them.
+    fn lost_weights(&self) -> Option<RunError> {
+        let parameter = self.learner.network().valid().not_finite()?;
+        let stages = &self.summary.stages;
+        let lost = self.summary.ruined_by().map(|(stage, _)| stage);
+        let stage = lost.or_else(|| stages.iter().rev().find(|stage| stage.kind.changes_weights())).or(stages.last())?;
+        Some(RunError::LostWeights { step: FailedStep { number: stage.step + 1, call: stage.text.clone() }, parameter })
+    }
+
     /// The final network's predictions of the validation images.
     fn held_out(&mut self) -> Option<HeldOut> {
         let (look, loss) = (self.look.take()?, self.valid_loss.as_ref()?);
@@ -68,8 +80,15 @@ impl Session<'_> {
     /// Ends a failed run with a summary of the results so far, and returns the run's own error.
     pub(super) fn failed(mut self, error: RunError) -> RunError {
         self.summary.status = Status::Failed;
+        self.summary.failure = Some(RunFailure::of(&error));
         self.summary.notes.push(error.to_string());
         if let Err(second) = self.write() {
+            self.progress.warn(&second.to_string());
+        }
+        // All steps are through, and nothing can go on from such weights.
+        if let RunError::LostWeights { .. } = error
+            && let Err(second) = self.snapshots.remove()
+        {
             self.progress.warn(&second.to_string());
         }
         error

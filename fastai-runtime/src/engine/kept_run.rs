@@ -30,8 +30,8 @@ impl KeptRun {
         Ok(KeptRun { folder, snapshots, snapshot: begin, warnings: Vec::new() })
     }
 
-    /// Reopens the folder of a run that goes on, in so many `parts`. `recipe` is its canonical text, `body` the digest of the
-    /// body that the recipe names.
+    /// Reopens the folder of a run that goes on, in so many `parts`. `recipe` is the text of its recipe to keep, `body` the digest
+    /// of the body that the recipe names.
     ///
     /// # Errors
     /// If the run began with another body, or the folder cannot be written.

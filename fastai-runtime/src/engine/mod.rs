@@ -211,7 +211,7 @@ fn run_here(
     keep: Option<&Path>,
 ) -> Result<Outcome, RunError> {
     let started = Instant::now();
-    let mut session = Session::open(recipe, options, progress, paused)?;
+    let mut session = Session::open(recipe, options, progress, paused, keep.is_some())?;
     let result = session.run_unfinished(started);
     session.summary.seconds = session.wall_time(started.elapsed().as_secs_f64());
     match result {

@@ -14,6 +14,7 @@ use super::session::Session;
 use super::sets::{Sets, class_weights, enough_to_train, open_data};
 use super::snapshot::Snapshot;
 use super::supplied::Supplied;
+use super::survey::WantedData;
 use super::truths::{Losses, Truths};
 use super::{RunOptions, fits_memory, keeping, measured, notes_of_parts, supplied};
 use crate::RunError;
@@ -31,12 +32,13 @@ use crate::train::Learner;
 
 impl<'a> Session<'a> {
     /// Opens everything that a run needs, cheapest first, and creates the run folder last; or continues where `paused`
-    /// ended.
+    /// ended. `in_turn`: whether the run is one of several folds that are held out in turn.
     pub(super) fn open(
         recipe: &'a Recipe,
         options: &RunOptions,
         progress: &'a mut dyn Progress,
         paused: Option<Paused>,
+        in_turn: bool,
     ) -> Result<Self, RunError> {
         let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
         cache.check()?;
@@ -44,7 +46,10 @@ impl<'a> Session<'a> {
         if let Some(paused) = &paused {
             refuse(&paused.folder, supplied::differences(&paused.snapshot.own_metrics, &options.metrics))?;
         }
-        let opening = Opening::of(recipe, options, paused.as_ref());
+        let opening = Opening::of(recipe, options, paused.as_ref(), in_turn);
+        if let Some(warning) = paused.as_ref().and_then(|paused| repeats(&paused.folder)) {
+            progress.warn(&warning);
+        }
         let weights = opening.weights(paused.as_ref(), progress)?;
         let device = opening.device(progress)?;
         let data = opening.data(cache.root(), paused.as_ref(), progress)?;
@@ -98,7 +103,6 @@ impl<'a> Session<'a> {
             snapshot: kept.snapshot,
             times: KeepingTimes::new(options.snapshot_every.unwrap_or(keeping::EVERY)),
             continued: None,
-            told: None,
             began: Instant::now(),
             trained: false,
             seconds_before: 0.0,
@@ -115,12 +119,23 @@ impl<'a> Session<'a> {
     }
 }
 
+/// That the run in `folder` failed by what its batches do, and does so again; what is read there is only said.
+fn repeats(folder: &Path) -> Option<String> {
+    let lost = Summary::read(folder).ok()?.failure?.lost_numbers()?;
+    Some(format!(
+        "the run in {} goes on, but {lost}, and the same batches follow at the same rates: lower them and run anew",
+        folder.display()
+    ))
+}
+
 /// The run to open: what is asked for, and what it began with if it goes on.
 struct Opening<'o> {
     recipe: &'o Recipe,
     options: &'o RunOptions,
     seed: u64,
     smoke: bool,
+    /// Whether it is one of several folds that are held out in turn.
+    in_turn: bool,
 }
 
 /// Where a run trains.
@@ -148,10 +163,10 @@ struct RunData {
 }
 
 impl<'o> Opening<'o> {
-    fn of(recipe: &'o Recipe, options: &'o RunOptions, paused: Option<&Paused>) -> Self {
+    fn of(recipe: &'o Recipe, options: &'o RunOptions, paused: Option<&Paused>, in_turn: bool) -> Self {
         let smoke = paused.map_or(options.smoke, |paused| paused.snapshot.smoke);
         let seed = paused.map_or(options.seed.unwrap_or(recipe.seed()), |paused| paused.snapshot.seed);
-        Opening { recipe, options, seed, smoke }
+        Opening { recipe, options, seed, smoke, in_turn }
     }
 
     /// Finds the weights of the body, and checks that they fit; `None` of random ones, and of a run that has trained its own.
@@ -184,7 +199,8 @@ impl<'o> Opening<'o> {
     /// Opens the data, and checks that it can be trained on, with the classes that were stated and the images that the run began
     /// with.
     fn data(&self, cache: &Path, paused: Option<&Paused>, progress: &mut dyn Progress) -> Result<RunData, RunError> {
-        let (dataset, health, reading) = open_data(self.recipe, self.options, self.smoke, cache, progress)?;
+        let wanted = WantedData { recipe: self.recipe, smoke: self.smoke, in_turn: self.in_turn };
+        let (dataset, health, reading) = open_data(&wanted, self.options, cache, progress)?;
         let stated = self.options.classes.as_deref();
         if let Some(stated) = stated
             && let Some(differences) = class_differences(stated, &dataset.classes)
@@ -236,7 +252,7 @@ impl<'o> Opening<'o> {
             smoke: self.smoke,
             name: self.recipe.name().to_string(),
             doc: self.recipe.doc().map(str::to_string),
-            recipe: self.recipe.to_string(),
+            recipe: self.recipe.kept_text(),
             task: self.recipe.task(),
             seed: self.seed,
             directory: Summary::working_directory(),
@@ -292,7 +308,7 @@ impl<'o> Opening<'o> {
         body: String,
         parts: Vec<usize>,
     ) -> Result<KeptRun, RunError> {
-        let recipe = self.recipe.to_string();
+        let recipe = self.recipe.kept_text();
         if let Some(paused) = paused {
             return KeptRun::reopen(paused, &recipe, &body, parts);
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::{Recipe, in_todays_words};
+use fastai_dsl::{Recipe, canonical_text};
 
 use super::snapshot::{Snapshot, SnapshotFolder, text_differences};
 use super::{RunOptions, completed};
@@ -46,17 +46,18 @@ impl Paused {
 /// What a run begins with and keeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Beginning<'a> {
-    /// Canonical text of the recipe.
+    /// The kept text of the recipe.
     pub(super) recipe: &'a str,
     pub(super) seed: u64,
     pub(super) smoke: bool,
 }
 
 impl Beginning<'_> {
-    /// Describes how what the run would go on with differs; without a recipe it is the run's own.
+    /// Describes how what the run would go on with differs: the canonical text of a recipe, without which it is the run's own,
+    /// and options.
     pub(super) fn differences(&self, recipe: Option<&str>, options: &RunOptions) -> Vec<String> {
         let mut differs = Vec::new();
-        let began = in_todays_words(self.recipe);
+        let began = canonical_text(self.recipe);
         if let Some(now) = recipe.filter(|now| *now != began) {
             differs.push("the recipe differs (- when the run began, + now):".to_string());
             differs.extend(text_differences(&began, now));

@@ -91,10 +91,7 @@ impl Session<'_> {
                 self.summary.test_tta = Some(found);
             }
         }
-        let ruined = self.summary.ruined();
-        let is_told = ruined.as_ref().is_some_and(|ruined| self.told == Some(ruined.stage.step));
-        let lost = ruined.filter(|_| !is_told).map(|ruined| ruined.to_string());
-        for warning in lost.into_iter().chain(self.summary.unbeaten()) {
+        for warning in self.summary.lost_in_short().into_iter().chain(self.summary.unbeaten()) {
             self.progress.warn(&warning);
         }
         Ok(())

@@ -66,8 +66,6 @@ pub(super) struct Session<'a> {
     pub(super) times: KeepingTimes,
     /// The next fit, if it continues.
     pub(super) continued: Option<Continued>,
-    /// The step of the last fit, if its verdict was told when it ended: the run's end need not repeat it.
-    pub(super) told: Option<usize>,
     /// When this process began to work on the run.
     pub(super) began: Instant,
     /// Whether the weights differ from those of the snapshot.

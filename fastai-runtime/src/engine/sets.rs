@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fastai_dsl::{ClassWeights, Extent, Recipe, Sampler, Source, Valid};
 
 use super::RunOptions;
-use super::survey::Surveyed;
+use super::survey::{Surveyed, WantedData};
 use crate::RunError;
 use crate::activations::{CachedExamples, Features, Part};
 use crate::data::{
@@ -75,23 +75,21 @@ impl Sets {
 
 /// Opens the data set of the recipe or of the options, runs preflight, and returns where the pixels come from.
 pub(super) fn open_data(
-    recipe: &Recipe,
+    wanted: &WantedData<'_>,
     options: &RunOptions,
-    smoke: bool,
     cache: &Path,
     progress: &mut dyn Progress,
 ) -> Result<Surveyed, RunError> {
-    let mut make = || survey(recipe, options, smoke, cache, progress);
+    let mut make = || survey(wanted, options, cache, progress);
     match options.surveys.as_ref().filter(|_| options.dataset.is_none()) {
-        Some(surveys) => surveys.get(recipe, smoke, cache, make),
+        Some(surveys) => surveys.get(wanted, cache, make),
         None => make(),
     }
 }
 
 fn survey(
-    recipe: &Recipe,
+    &WantedData { recipe, smoke, in_turn }: &WantedData<'_>,
     options: &RunOptions,
-    smoke: bool,
     cache: &Path,
     progress: &mut dyn Progress,
 ) -> Result<Surveyed, RunError> {
@@ -100,6 +98,7 @@ fn survey(
     let preflight = Preflight {
         limit: smoke.then_some(2 * data.batch as usize),
         known: Some(&known),
+        in_turn,
         ..Preflight::of(recipe, &options.stop)
     };
     let (mut dataset, health) = match &options.dataset {

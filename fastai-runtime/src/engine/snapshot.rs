@@ -41,7 +41,7 @@ const MAX_BYTES: u64 = 1 << 30;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Snapshot {
     pub(super) format: u32,
-    /// Canonical text of the recipe.
+    /// The kept text of the recipe.
     pub(super) recipe: String,
     pub(super) seed: u64,
     pub(super) smoke: bool,

@@ -11,6 +11,15 @@ use crate::data::{Dataset, Health, Reading};
 /// What a run knows of its data before it trains: the images, what preflight found, and where pixels come from.
 pub(super) type Surveyed = (Dataset, Health, Reading);
 
+/// The data that a run asks for.
+pub(super) struct WantedData<'a> {
+    pub(super) recipe: &'a Recipe,
+    /// Whether a few images of each part are enough.
+    pub(super) smoke: bool,
+    /// Whether the recipe's fold is one of several that are held out in turn.
+    pub(super) in_turn: bool,
+}
+
 /// The surveys of the runs of one process. Runs whose recipes describe the same data list, check and copy its images once.
 ///
 /// The images must not change while surveys of them are in use.
@@ -18,18 +27,17 @@ pub(super) type Surveyed = (Dataset, Health, Reading);
 pub struct Surveys(Arc<Mutex<HashMap<String, Surveyed>>>);
 
 impl Surveys {
-    /// Returns the survey for `recipe`, or makes it. Others wait for a survey that is being made.
+    /// Returns the survey of the data, or makes it. Others wait for a survey that is being made.
     pub(super) fn get(
         &self,
-        recipe: &Recipe,
-        smoke: bool,
+        &WantedData { recipe, smoke, in_turn }: &WantedData<'_>,
         cache: &Path,
         make: impl FnOnce() -> Result<Surveyed, crate::RunError>,
     ) -> Result<Surveyed, crate::RunError> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Everything that preflight and the copies depend on.
         let (data, bits, size) = (recipe.data(), recipe.transforms().bits, recipe.largest_size());
-        let key = format!("{:?} {smoke} {bits} {size} {} {data:?}", recipe.task(), cache.display());
+        let key = format!("{:?} {smoke} {in_turn} {bits} {size} {} {data:?}", recipe.task(), cache.display());
         if let Some(found) = known.get(&key) {
             return Ok(found.clone());
         }

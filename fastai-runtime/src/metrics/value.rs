@@ -6,6 +6,7 @@ use fastai_dsl::Direction;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::lower_is_better;
+use crate::data::figures::figure;
 
 /// One metric with what is needed to read it honestly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,9 +44,9 @@ impl Default for MetricValue {
 /// `accuracy 0.9825 (95 % 0.9643 to 0.9915), what was chosen`
 impl fmt::Display for MetricValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:.4}", self.name, self.value)?;
+        write!(f, "{} {}", self.name, figure(self.value, 4))?;
         if let Some([low, high]) = self.interval {
-            write!(f, " (95 % {low:.4} to {high:.4})")?;
+            write!(f, " (95 % {} to {})", figure(low, 4), figure(high, 4))?;
         }
         self.chosen_here.as_ref().map_or(Ok(()), |chosen| write!(f, ", {chosen}"))
     }

@@ -306,7 +306,7 @@ fn fill(network: Network, mut file: TensorFile, path: &Path) -> Result<Network, 
     let network = network.with_values(|name| match file.read(name) {
         Ok(values) if values.iter().all(|value| value.is_finite()) => Some(values),
         Ok(_) => {
-            failed.get_or_insert(WeightsError::unfit(path, format!("{name}: has values that are not finite")));
+            failed.get_or_insert(WeightsError::NotFinite { path: path.to_owned(), tensor: name.to_owned(), run: None });
             None
         }
         Err(error) => {

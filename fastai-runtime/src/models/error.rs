@@ -50,6 +50,20 @@ pub enum WeightsError {
         /// The difference and the remedy.
         reason: String,
     },
+    /// Numbers of a file are NaN or infinite.
+    #[error(
+        "{}: {tensor} has values that are no longer numbers{}",
+        path.display(),
+        run.as_ref().map_or(String::new(), |run| format!(": the run it is of says that {run}"))
+    )]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The name of the first such tensor.
+        tensor: String,
+        /// How the run that saved it ended, as far as it is known: `it failed at step 3 (..)`, with the remedy.
+        run: Option<String>,
+    },
     /// A layer received values of another length.
     #[error("{layer}: {found} numbers, {wanted} wanted")]
     Length {

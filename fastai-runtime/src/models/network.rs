@@ -206,6 +206,17 @@ impl Network {
         found
     }
 
+    /// The name of the first parameter or running statistic with values that are not finite.
+    pub(crate) fn not_finite(&self) -> Option<String> {
+        let mut found = None;
+        parameter::visit(self, |name, seen| {
+            if found.is_none() && (seen.read)().iter().any(|value| !value.is_finite()) {
+                found = Some(name.to_owned());
+            }
+        });
+        found
+    }
+
     /// Replaces parameters and running statistics by `values(name)`, in row-major order and of the same shape; `None` keeps one.
     pub(super) fn with_values(self, values: impl FnMut(&str) -> Option<Vec<f32>>) -> Self {
         let mut network = parameter::map_values(self, values);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::metrics::Thresholds;
+use crate::summary_file::RunFailure;
 use crate::{RunError, summary_file};
 
 /// What the `summary.json` of a run folder says of its models.
@@ -14,12 +15,15 @@ use crate::{RunError, summary_file};
 pub(super) struct ModelOrigin {
     /// The recipe's name.
     pub(super) name: String,
-    /// Canonical text of the recipe.
+    /// The text of the recipe that the run keeps.
     pub(super) recipe: String,
     pub(super) task: TaskKind,
     pub(super) classes: Vec<String>,
     /// The folds of a run that holds out several parts in turn.
     pub(super) folds: Option<FoldsOrigin>,
+    /// Why the run failed, if it did.
+    #[serde(default)]
+    failure: Option<RunFailure>,
 }
 
 /// The folds of a run.
@@ -41,6 +45,12 @@ impl ModelOrigin {
     /// A summary that is broken or was edited.
     pub(super) fn of(path: &Path) -> Result<Option<Self>, RunError> {
         path.join(summary_file::SUMMARY).is_file().then(|| summary_file::read(path)).transpose()
+    }
+
+    /// That the run failed since training lost the numbers, with the remedy: its own going on would repeat that.
+    pub(super) fn lost_numbers(&self) -> Option<String> {
+        let lost = self.failure.as_ref()?.lost_numbers()?;
+        Some(format!("{lost}: lower its rates and run anew"))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use fastai_dsl::TaskKind;
+use fastai_dsl::{TaskKind, canonical_text};
 
 use super::origin::ModelOrigin;
 use super::{TtaWeights, average};
@@ -66,7 +66,7 @@ impl Predictor {
             return Ok(ensemble);
         }
         let file = model_file(path, model)?;
-        let (network, meta) = models::read_model(&file, device)?;
+        let (network, meta) = models::read_model(&file, device).map_err(|error| told_by_run(error, path))?;
         if let Some(run) = ModelOrigin::of(path)?
             && (&run.name, &run.classes, run.task) != (&meta.recipe, &meta.classes, meta.task)
         {
@@ -98,7 +98,7 @@ impl Predictor {
         }
         let load = |number: usize| Self::load(&fold_folder(path, number), model, device);
         let folds_of = (1..=count).map(load).collect::<Result<Vec<_>, _>>()?;
-        match Self::of_folds(folds_of, run.recipe, folds.thresholds) {
+        match Self::of_folds(folds_of, canonical_text(&run.recipe), folds.thresholds) {
             Ok(ensemble) => Ok(Some(ensemble)),
             Err(why) => refuse(why),
         }
@@ -350,6 +350,17 @@ pub(super) struct Answers {
     pub(super) embeddings: Option<Vec<f32>>,
 }
 
+/// The error of a model in the run folder `path`, with what the run's summary says of weights that are no numbers.
+fn told_by_run(error: WeightsError, path: &Path) -> RunError {
+    match error {
+        WeightsError::NotFinite { path: file, tensor, .. } => {
+            let run = ModelOrigin::of(path).ok().flatten().and_then(|run| run.lost_numbers());
+            WeightsError::NotFinite { path: file, tensor, run }.into()
+        }
+        other => other.into(),
+    }
+}
+
 /// The file of a model: `path` itself, or the one called `model` in the run folder `path`.
 fn model_file(path: &Path, model: Option<&str>) -> Result<PathBuf, RunError> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
@@ -380,8 +391,18 @@ fn model_file(path: &Path, model: Option<&str>) -> Result<PathBuf, RunError> {
         .filter_map(|e| Some(e.file_name().to_str()?.strip_suffix(".safetensors")?.to_string()))
         .collect();
     there.sort();
-    let goes_on = resuming(path);
+    // A run that lost its numbers loses them again where it goes on.
+    let lost = ModelOrigin::of(path)?.and_then(|run| run.lost_numbers());
+    let goes_on = resuming(path).filter(|_| lost.is_none());
     let what = match (model, there.is_empty()) {
+        (None, _) | (_, true) if lost.is_some() => {
+            let saved = if there.is_empty() {
+                String::new()
+            } else {
+                format!(", or choose one of its models with `--model`: {}", there.join(", "))
+            };
+            format!("the run has no final model: {}{saved}", lost.unwrap_or_default())
+        }
         (_, true) => match &goes_on {
             Some(command) => format!("the run has not ended and has saved no model yet: {command}"),
             None => "it has no models: no run saved any there".to_string(),

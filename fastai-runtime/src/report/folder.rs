@@ -68,7 +68,7 @@ impl RunFolder {
         &self.path
     }
 
-    /// Writes `recipe.recipe`: the canonical text, which can run again unchanged. Returns the file's path, like the other
+    /// Writes `recipe.recipe`: the text that a run keeps, which can run again unchanged. Returns the file's path, like the other
     /// writers.
     pub fn write_recipe(&self, text: &str) -> Result<PathBuf, RunError> {
         self.write_text(RECIPE, text)

@@ -6,7 +6,8 @@ use maud::{Markup, html};
 use super::numbers::{duration, grouped, metric, short};
 use super::page::{marked, page};
 use super::record::metric_names;
-use super::{Evaluation, Record, StageSummary, Status, Summary, folds, gallery, plot, tables, verdicts};
+use super::summary::Shortfall;
+use super::{Baseline, Evaluation, Record, StageSummary, Status, Summary, folds, gallery, plot, tables, verdicts};
 use crate::data::byte_units::in_units;
 use crate::metrics::MetricValue;
 use crate::train::{EpochRow, FitCurve};
@@ -25,13 +26,14 @@ pub struct WrittenFile {
 /// All text from outside (class names, paths, the recipe) is escaped.
 pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> String {
     // What the banner says is not said again.
-    let told = summary.ruined().map(|ruined| ruined.verdict);
-    let notes: Vec<&String> = summary.notes.iter().filter(|note| told.as_ref() != Some(*note)).collect();
+    let verdict = summary.ruined().map(|ruined| ruined.verdict);
+    let told = [verdict.as_ref(), summary.failure.as_ref().map(|failure| &failure.error)];
+    let notes: Vec<&String> = summary.notes.iter().filter(|note| !told.contains(&Some(*note))).collect();
     let content = html! {
         h1 { (summary.name) }
         (quotation(summary))
         (banners(summary))
-        (headline(summary))
+        (headline(summary, record))
         (verdicts::hindsight(summary))
         @match &summary.folds {
             Some(all) => (folds::section(all)),
@@ -86,11 +88,20 @@ fn banners(summary: &Summary) -> Markup {
             Status::Complete => {},
             Status::Running => div.banner { "NOT COMPLETE: the run is going on, or was killed. The numbers are those of the stages that were finished." },
             Status::Stopped => div.banner { "STOPPED before the recipe's end: the numbers are those of the stages that were reached." },
-            Status::Failed => div.banner { "FAILED: the numbers are those of the stages that were reached." },
+            Status::Failed => div.banner {
+                "FAILED: "
+                @if let Some(failure) = &summary.failure { (marked(&failure.error)) ". The" } @else { "the" }
+                " numbers are those of the stages that were reached."
+            },
         }
         @if let Some(warning) = summary.lost() { div.banner { "TRAINING FAILED: " (marked(&warning)) "." } }
         @if let Some(warning) = summary.unbeaten() {
-            div.banner { "NOT BETTER THAN A CONSTANT: " (warning) "." }
+            @let shortfall = summary.baseline.as_ref().and_then(Baseline::shortfall);
+            div.banner {
+                @if shortfall == Some(Shortfall::NotShownBetter) { "NOT SHOWN TO BE BETTER THAN A CONSTANT: " }
+                @else { "NOT BETTER THAN A CONSTANT: " }
+                (warning) "."
+            }
         }
     }
 }
@@ -107,7 +118,7 @@ fn quotation(summary: &Summary) -> Markup {
     }
 }
 
-fn headline(summary: &Summary) -> Markup {
+fn headline(summary: &Summary, record: &Record) -> Markup {
     html! {
         div.cards {
             @if let Some(evaluation) = &summary.test_tta { (card("Test set, with test-time augmentation", evaluation)) }
@@ -117,13 +128,40 @@ fn headline(summary: &Summary) -> Markup {
                 (card(if summary.folds.is_some() { "Out of fold" } else { "Last stage" }, evaluation))
             }
             @if summary.tta.is_none() && summary.r#final.is_none() {
-                div.card { h3 { "Result" } p { "Nothing was measured." } }
+                @match last_epoch(&record.fits) {
+                    Some((step, row)) => (epoch_card(step, row)),
+                    None => div.card { h3 { "Result" } p { "Nothing was measured." } },
+                }
             }
             @if let Some(baseline) = &summary.baseline {
                 div.card.plain {
                     h3 { "Always the same answer" }
                     p.value { (metric(baseline.value)) " " small { (baseline.metric.word()) } }
                     p { "Saying " q { (baseline.says) } " for every image." }
+                }
+            }
+        }
+    }
+}
+
+/// The last epoch of a run, with the number of its step.
+fn last_epoch(fits: &[FitCurve]) -> Option<(usize, &EpochRow)> {
+    fits.iter().rev().find_map(|fit| Some((fit.step + 1, fit.epochs.last()?)))
+}
+
+/// What the last epoch of a run without a final measurement reached.
+fn epoch_card(step: usize, row: &EpochRow) -> Markup {
+    html! {
+        div.card {
+            h3 { "Last measured" }
+            @match row.metrics.first() {
+                Some((name, value)) => p.value { (metric(*value)) " " small { (name) } },
+                None => p.value { (metric(row.trn_loss)) " " small { "training loss" } },
+            }
+            p.soft {
+                "After epoch " (row.epoch) " of step " (step)
+                @if !row.metrics.is_empty() {
+                    "; training loss " (metric(row.trn_loss)) ", validation loss " (metric(row.val_loss))
                 }
             }
         }
@@ -222,6 +260,9 @@ fn brought(stage: &StageSummary, before: Option<&Evaluation>, in_banner: bool) -
         }
         @if let Some(epoch) = stage.turned_at.filter(|_| stage.failure().is_none()) {
             div.note { "▲ validation loss rose after epoch " (epoch) " while training loss fell" }
+        }
+        @if stage.stays_lost {
+            div.note { "on weights that an earlier fit had lost: see " @if in_banner { "above" } @else { "that step" } }
         }
         @if let Some(judgement) = &stage.judgement {
             div.note { strong { (verdicts::name(judgement.course)) } " from epoch " (judgement.epoch)

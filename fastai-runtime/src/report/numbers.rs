@@ -1,5 +1,7 @@
 //! Number formats of the report.
 
+use crate::data::figures::figure;
+
 /// `12 345`: digits in groups of three, separated by narrow no-break spaces.
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
@@ -45,9 +47,9 @@ pub fn power(value: f64) -> String {
     }
 }
 
-/// Four decimals for metrics and losses; a dash for a missing value.
+/// Four decimals for metrics and losses, a power of ten for [large ones](figure); a dash for a missing value.
 pub fn metric(value: f64) -> String {
-    if value.is_nan() { "–".to_string() } else { format!("{value:.4}") }
+    if value.is_nan() { "–".to_string() } else { figure(value, 4) }
 }
 
 /// A loss for messages: four decimals, or a power of ten if it is large.
@@ -93,6 +95,6 @@ mod tests {
             [0.424, 12.34, 59.97, 185.2, 3725.0].map(duration).each_ref().map(String::as_str),
             ["0.42 s", "12.3 s", "1 min 00 s", "3 min 05 s", "1 h 02 min"]
         );
-        assert_eq!([metric(0.99125), metric(f64::NAN)], ["0.9912", "–"]);
+        assert_eq!([metric(0.99125), metric(f64::NAN), metric(5.88e35)], ["0.9912", "–", "5.9e35"]);
     }
 }

@@ -298,6 +298,9 @@ where
     let total = batches(fits).max(1) as f64;
     let mut labelled = f64::NEG_INFINITY;
     for (fit, start) in fits.iter().zip(starts) {
+        if length(fit) == 0 {
+            continue;
+        }
         let x = *start as f64;
         if *start > 0 {
             let dashes = [(x, y.start), (x, y.end)];

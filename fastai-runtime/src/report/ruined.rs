@@ -3,10 +3,11 @@
 use std::fmt;
 
 use fastai_dsl::source::RecipeText;
-use fastai_dsl::{BodyState, StepKind, in_todays_words};
+use fastai_dsl::{BodyState, Recipe, StepKind, in_todays_words};
 
+use super::numbers::{loss, metric};
 use super::verdicts::{Change, course};
-use super::{Baseline, Evaluation, StageSummary, Summary};
+use super::{Baseline, Evaluation, FitSetting, StageSummary, Summary};
 use crate::train::{Course, Judgement};
 
 /// The `fit` whose weights the step after these stages begins with; `None` if there is none, or if another step has put weights
@@ -24,8 +25,11 @@ pub fn inherited(stages: &[StageSummary]) -> Option<Judgement> {
 /// The `fit` by which the last one of these stages failed: itself, or the first of those before it that explain its course.
 fn failure(stages: &[StageSummary]) -> Option<(&StageSummary, Judgement)> {
     let last = stages.iter().rposition(|stage| stage.kind == StepKind::Fit)?;
-    let found = stages[last].failure()?;
     let before = fit_before(&stages[..last]).and_then(|_| failure(&stages[..last]));
+    if stages[last].stays_lost {
+        return before;
+    }
+    let found = stages[last].failure()?;
     before.filter(|(_, earlier)| earlier.course.explains(found.course)).or(Some((&stages[last], found)))
 }
 
@@ -47,16 +51,16 @@ pub(crate) struct Ruined<'a> {
     pub stage: &'a StageSummary,
     /// Its course and what helps, as its note has them.
     pub verdict: String,
-    /// What came of it by the end of the run, besides.
-    outcome: Option<String>,
+    /// What came of it by the end of the run.
+    outcome: Vec<String>,
+    /// The steps that did so, and where the run ended, without what helps.
+    pub in_short: String,
 }
 
 impl fmt::Display for Ruined<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.outcome {
-            Some(outcome) => write!(f, "{}; {outcome}", self.verdict),
-            None => f.write_str(&self.verdict),
-        }
+        f.write_str(&self.verdict)?;
+        self.outcome.iter().try_for_each(|outcome| write!(f, "; {outcome}"))
     }
 }
 
@@ -68,8 +72,14 @@ impl Summary {
         self.ruined().map(|ruined| ruined.to_string())
     }
 
+    /// Returns [`lost`](Self::lost) in short, for a run that has told of each fit when it happened: which steps failed so, where
+    /// the run ended, and what came of it.
+    pub fn lost_in_short(&self) -> Option<String> {
+        self.ruined().map(|ruined| ruined.in_short)
+    }
+
     /// Returns a warning if the run certainly ended no better than its [baseline](Baseline::unbeaten), and is not
-    /// [lost](Self::lost), which is why.
+    /// [lost](Self::lost), which says it then.
     pub fn unbeaten(&self) -> Option<String> {
         let baseline = self.baseline.as_ref().filter(|_| self.ruined().is_none());
         baseline.and_then(Baseline::unbeaten)
@@ -79,19 +89,47 @@ impl Summary {
     pub(crate) fn ruined(&self) -> Option<Ruined<'_>> {
         let (stage, judgement) = self.ruined_by().filter(|_| !self.smoke)?;
         let is_last = !self.stages.iter().any(|later| later.kind == StepKind::Fit && later.step > stage.step);
-        let (stage, judgement, outcome) = match judgement.course {
-            Course::Damaged => {
-                let (stage, judgement, change) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
-                let [old, new] = change.fall()?;
-                (stage, judgement, Some(format!("the run ends with {} {new}, which was {old} before", change.name)))
-            }
-            Course::Diverged => (stage, judgement, Some("what the network predicts cannot be trusted".to_string())),
-            _ => (stage, judgement, (!is_last).then(|| "no later fit mended that".to_string())),
+        let (stage, judgement, ends) = if judgement.course == Course::Damaged {
+            let (stage, judgement, change) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
+            let [old, new] = change.fall()?;
+            (stage, judgement, Some(format!("the run ends with {} {new}, which was {old} before", change.name)))
+        } else {
+            (stage, judgement, None)
         };
-        // What is said of a failure does not depend on the layers that train.
-        let said = course(&judgement, BodyState::Unfrozen, self.has_batch_norm());
+        let came = match judgement.course {
+            Course::Damaged => ends.clone(),
+            _ if !is_last => Some("no later fit mended that".to_string()),
+            Course::Diverged => Some("what the network predicts cannot be trusted".to_string()),
+            _ => None,
+        };
+        let said = course(&judgement, &self.setting(stage.step));
         let verdict = format!("step {} `{}`: {said}", stage.step + 1, stage.text);
-        Some(Ruined { stage, verdict, outcome })
+        let outcome: Vec<String> = self.below_constant().into_iter().chain(came).collect();
+        let ended = if ends.is_none() { self.r#final.as_ref().map(ended_with) } else { None };
+        let in_short = std::iter::once(self.failed_so(stage, judgement.course));
+        let in_short: Vec<String> = in_short.chain(ended).chain(outcome.iter().cloned()).collect();
+        Some(Ruined { stage, verdict, outcome, in_short: in_short.join("; ") })
+    }
+
+    /// The steps from `first` on that failed by this course: `steps 2 and 4 diverged`.
+    fn failed_so(&self, first: &StageSummary, course: Course) -> String {
+        let so = |stage: &&StageSummary| {
+            stage.step >= first.step && stage.judgement.is_some_and(|judgement| judgement.course == course)
+        };
+        let steps: Vec<String> = self.stages.iter().filter(so).map(|stage| (stage.step + 1).to_string()).collect();
+        let steps = match steps.as_slice() {
+            [all @ .., last] if !all.is_empty() => format!("steps {} and {last}", all.join(", ")),
+            _ => format!("step {}", steps.concat()),
+        };
+        format!("{steps} {}", did(course))
+    }
+
+    /// That a constant answer is as good as the final network, where that is certain.
+    fn below_constant(&self) -> Option<String> {
+        let constant = self.baseline.as_ref()?;
+        let (reached, _) = constant.reached.zip(constant.unbeaten())?;
+        let name = constant.metric.word();
+        Some(format!("a constant answer has {name} {}, the network {}", metric(constant.value), metric(reached)))
     }
 
     /// The `fit` that left the run with nothing learned or without what it had learned, and its course: the last `fit`, or an
@@ -104,11 +142,32 @@ impl Summary {
         })
     }
 
-    /// Whether the recipe's body has batch norms; true of one that is no longer read.
-    fn has_batch_norm(&self) -> bool {
+    /// What the advice on the fit of this step depends on; what holds for most, for a recipe that is no longer read.
+    fn setting(&self, step: usize) -> FitSetting {
         let read = RecipeText::new("summary.recipe", &in_todays_words(&self.recipe), &[]);
-        read.result.map_or(true, |checked| checked.recipe.model().facts().has_batch_norm())
+        // What is said of a failure does not depend on the layers that train.
+        let of = |recipe: &Recipe| FitSetting::of(recipe, step, BodyState::Unfrozen);
+        read.result.map_or_else(|_| FitSetting::default(), |checked| of(&checked.recipe))
     }
+}
+
+/// What a fit of this course did, in the past tense.
+fn did(course: Course) -> &'static str {
+    match course {
+        Course::Diverged => "diverged",
+        Course::SameAnswer => "left the same answer for every image",
+        Course::Collapsed => "collapsed",
+        Course::Damaged => "damaged the body",
+        Course::NothingLearned => "learned nothing",
+        Course::Overfitting => "overfitted",
+        Course::Underfitting => "underfitted",
+    }
+}
+
+/// `the run ends with accuracy 0.5263, loss 1.8e22`
+fn ended_with(end: &Evaluation) -> String {
+    let first = end.metrics.first().map(|first| format!("{} {}, ", first.name, metric(first.value)));
+    format!("the run ends with {}loss {}", first.unwrap_or_default(), loss(end.val_loss))
 }
 
 /// The first fit that damaged the body, its course, and the change from what it began with to `end`, which is worse; `None` if it
@@ -161,8 +220,10 @@ mod tests {
         let (lost, unbeaten) = of(Some(Course::Diverged));
         let diverged = "step 3 `fit(10.0, 3)`: diverged from epoch 1 on (trn_loss 0.2100, val_loss 0.1500 -> 0.2600 -> 2.0e18): \
                         the learning rate is too high";
-        assert!(lost.as_ref().is_some_and(|lost| lost.starts_with(diverged)), "{lost:?}");
-        assert_eq!(unbeaten, None);
+        let end =
+            "a constant answer has accuracy 0.5000, the network 0.4000; what the network predicts cannot be trusted";
+        assert!(lost.as_ref().is_some_and(|lost| lost.starts_with(diverged) && lost.ends_with(end)), "{lost:?}");
+        assert_eq!(unbeaten, None, "the verdict says it");
         for (course, begins) in [
             (Course::SameAnswer, "the same answer for every image from epoch 1 on ("),
             (Course::Collapsed, "collapsed from epoch 1 on ("),
@@ -179,6 +240,35 @@ mod tests {
             let (lost, unbeaten) = of(course);
             assert!(lost.is_none() && unbeaten.is_some(), "{course:?}");
         }
+    }
+
+    #[test]
+    fn the_step_that_lost_the_weights_is_named_whatever_the_fits_after_it_show() {
+        let fit = |step, course: Option<Course>| StageSummary {
+            step,
+            text: format!("fit(1, {step})"),
+            judgement: course.map(|course| judged(course, 0)),
+            ..stage(true)
+        };
+        let stays = |step| StageSummary { stays_lost: true, ..fit(step, None) };
+        let end = Evaluation { val_loss: 1.76e22, ..evaluation("accuracy", 0.4737, [0.3, 0.7]) };
+        let of = |stages: &[StageSummary]| Summary {
+            stages: stages.to_vec(),
+            r#final: Some(end.clone()),
+            ..Summary::default()
+        };
+        let diverged = fit(1, Some(Course::Diverged));
+        for stages in [&[diverged.clone(), stays(3)][..], &[diverged.clone(), stays(3), stays(5)]] {
+            let summary = of(stages);
+            assert!(summary.lost().unwrap().starts_with("step 2 `fit(1, 1)`: diverged in epoch 0 ("));
+            let short = "step 2 diverged; the run ends with accuracy 0.4737, loss 1.8e22; no later fit mended that";
+            assert_eq!(summary.lost_in_short().as_deref(), Some(short));
+        }
+        let both = of(&[diverged.clone(), fit(3, Some(Course::Diverged)), stays(5)]);
+        let short = both.lost_in_short().unwrap();
+        assert!(short.starts_with("steps 2 and 4 diverged; the run ends with ") && !short.contains("rate"), "{short}");
+        assert_eq!(of(&[diverged, fit(3, None)]).lost(), None, "it learned anew");
+        assert_eq!(of(&[stays(3)]).lost(), None, "nothing was lost before");
     }
 
     #[test]
@@ -232,7 +322,8 @@ mod tests {
             "{said}"
         );
         assert!(said.ends_with("ends with f2 0.6700, which was 0.9185 before"), "{said}");
-        let said = super::course(&judged(Course::Damaged, 0), BodyState::Unfrozen, false);
+        let without_norms = FitSetting { batch_norm: false, ..FitSetting::default() };
+        let said = super::course(&judged(Course::Damaged, 0), &without_norms);
         assert!(said.ends_with("take a tenth of them"), "{said}");
         assert_eq!(ends_with(0.92, &spoilt), None, "what came after it mended it");
         // Another fit does not hide it.

@@ -59,7 +59,7 @@ impl Show {
             other => other?,
         };
         let mut notes = dataset.notes.clone();
-        notes.extend(health.notes_with_lists(&dataset.root, &dataset.split));
+        notes.extend(health.notes_beside_page(&dataset.root, &dataset.split));
         let mut show = Show { html: String::new(), sheet, findings, notes };
         show.html = page(&format!("{} – data", recipe.name()), &show.content(recipe, &dataset, &health));
         Ok(show)
@@ -93,6 +93,8 @@ impl Show {
 
     /// The findings of preflight, errors first.
     fn checked(&self, dataset: &Dataset, health: &Health) -> Markup {
+        let mut notes = dataset.notes.clone();
+        notes.extend(health.notes_with_lists(&dataset.root, &dataset.split));
         html! {
             @if !self.findings.is_empty() {
                 div.banner { "As it is, nothing would be trained on this data. The page shows what can be read." }
@@ -101,9 +103,9 @@ impl Show {
             h2 { "Checked" }
             p {
                 (grouped(health.images as u64)) " images can be decoded"
-                @if self.findings.is_empty() && self.notes.is_empty() { "; nothing to report" } "."
+                @if self.findings.is_empty() && notes.is_empty() { "; nothing to report" } "."
             }
-            @if !self.notes.is_empty() { ul { @for note in &self.notes { li { (marked(note)) } } } }
+            @if !notes.is_empty() { ul { @for note in &notes { li { (marked(note)) } } } }
             @for (what, pairs) in health.pairs(&dataset.root) {
                 details {
                     summary { (what) ": " (grouped(pairs.len() as u64)) }

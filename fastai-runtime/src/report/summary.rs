@@ -6,8 +6,10 @@ use fastai_dsl::{Direction, MetricKind, StepKind, TaskKind, blank_is_none};
 use serde::{Deserialize, Serialize};
 
 use super::{ByClass, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights};
+use crate::data::figures::figure;
 use crate::device::HalfFloat;
 use crate::metrics::number_or_nan;
+use crate::summary_file::RunFailure;
 use crate::train::Judgement;
 use crate::{RunError, summary_file};
 
@@ -33,13 +35,16 @@ pub struct Summary {
     pub format: u32,
     /// How far the run came.
     pub status: Status,
+    /// Why it failed; `None` unless it did, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<RunFailure>,
     /// True for `run --smoke`: two batches per stage, so the figures are meaningless.
     pub smoke: bool,
     /// The recipe's name.
     pub name: String,
     /// The recipe's doc comment.
     pub doc: Option<String>,
-    /// Canonical text of the recipe.
+    /// The text of the recipe that the run keeps, [`Recipe::kept_text`](fastai_dsl::Recipe::kept_text).
     pub recipe: String,
     /// What a label is.
     pub task: TaskKind,
@@ -141,8 +146,7 @@ pub struct StageSummary {
     pub step: usize,
     /// The step without its arguments.
     pub kind: StepKind,
-    /// The step as the recipe's author reads it, `fit(lr / 10.0, 3, cycle_len = 1)`. A run that goes on reads the kept text of
-    /// its recipe, in which the rates of `lr_find` are `lr1`, `lr2` and so on.
+    /// The step as the recipe's author reads it, `fit(lr / 10.0, 3, cycle_len = 1)`.
     pub text: String,
     /// Image side, pixels.
     pub size: u32,
@@ -169,6 +173,10 @@ pub struct StageSummary {
     /// For a `fit`: the name of the course that its losses took up to the weights that it ends with, if there is one to warn of.
     #[serde(default)]
     pub judgement: Option<Judgement>,
+    /// For a `fit`: whether it began with weights that an earlier one had lost and did not bring them back. Its losses then tell
+    /// nothing of its own settings, and it has no `judgement`.
+    #[serde(default)]
+    pub stays_lost: bool,
     /// For `lr_find`: the suggested rate.
     pub suggestion: Option<f64>,
     /// For a stage with cached activations: the use of the cache.
@@ -209,6 +217,15 @@ pub struct Baseline {
     pub gain: Option<[f64; 2]>,
 }
 
+/// How a network that is no better than a constant answer on the measured images stands to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shortfall {
+    /// The 95 % interval of the gain ends at or below 0.
+    NoBetter,
+    /// It reaches above 0, but not to a tenth of what is left to gain.
+    NotShownBetter,
+}
+
 /// A gain of this share of what is left between a constant answer and a perfect one is hardly any.
 const HARDLY: f64 = 0.1;
 
@@ -226,24 +243,41 @@ impl Baseline {
         }
     }
 
-    /// Returns a warning if the run certainly ended no better than the baseline: it is not better on the measured images, and the
-    /// 95 % interval of the gain ends below a tenth of what is left to gain.
-    pub fn unbeaten(&self) -> Option<String> {
+    /// How the network falls short of the baseline: it is not better on the measured images, and the 95 % interval of the gain
+    /// ends below a tenth of what is left to gain. `None` if it does not, or if that is not certain.
+    pub(crate) fn shortfall(&self) -> Option<Shortfall> {
         let (reached, direction) = (self.reached?, self.metric.direction());
-        let hardly = HARDLY * direction.gain(self.value, self.perfect());
         // No number is no better, on however few images.
-        let is_certain = reached.is_nan() || self.gain.is_some_and(|[_, most]| most < hardly);
-        if !is_certain || direction.gain(self.value, reached) > 0.0 {
-            return None;
+        if reached.is_nan() {
+            return Some(Shortfall::NoBetter);
         }
-        let gain =
-            self.gain.map_or_else(String::new, |[least, most]| format!("; 95 % of the gain {least:.4} to {most:.4}"));
+        let hardly = HARDLY * direction.gain(self.value, self.perfect());
+        let [_, most] = self.gain.filter(|_| direction.gain(self.value, reached) <= 0.0)?;
+        if most <= 0.0 {
+            return Some(Shortfall::NoBetter);
+        }
+        (most < hardly).then_some(Shortfall::NotShownBetter)
+    }
+
+    /// Returns a warning if the run ended no better than the baseline, or if a gain of a tenth of what is left can be excluded and
+    /// none is shown.
+    pub fn unbeaten(&self) -> Option<String> {
+        let (shortfall, reached) = self.shortfall().zip(self.reached)?;
+        let gain = self.gain.map_or_else(String::new, |[least, most]| {
+            let gain = self.metric.direction().gain(self.value, reached);
+            format!("; gain {gain:+.4}, 95 % from {least:+.4} to {most:+.4}")
+        });
+        let (is, so) = match shortfall {
+            Shortfall::NoBetter => ("no better than", ": nothing useful was learned"),
+            Shortfall::NotShownBetter => ("not shown to be better than", ""),
+        };
         Some(format!(
-            "the run ended with {} {reached:.4}, no better than always saying `{}` ({:.4}{gain}): nothing useful was learned. \
+            "the run ended with {} {}, {is} always saying `{}` ({}{gain}){so}. \
              Look at the learning rates and at the labels; few images need more epochs or smaller batches",
             self.metric.word(),
+            figure(reached, 4),
             self.says,
-            self.value
+            figure(self.value, 4)
         ))
     }
 }
@@ -300,5 +334,28 @@ mod tests {
         assert!(unbeaten("mae", 0.2, Some(0.3), Some([-0.12, -0.08])));
         assert!(!unbeaten("mae", 0.2, Some(0.21), Some([-0.06, 0.04])));
         assert!(unbeaten("mae", 0.2, Some(f64::NAN), None));
+    }
+
+    #[test]
+    fn nothing_learned_is_said_only_where_no_gain_is_possible() {
+        let said = |gain| {
+            let baseline = Baseline::new("x".into(), MetricKind::F2, 0.8);
+            Baseline { reached: Some(0.76), gain: Some(gain), ..baseline }.unbeaten()
+        };
+        let worse = said([-0.0959, -0.0131]).unwrap();
+        assert!(
+            worse.contains(
+                "f2 0.7600, no better than always saying `x` (0.8000; gain -0.0400, 95 % from -0.0959 to -0.0131)"
+            ),
+            "{worse}"
+        );
+        assert!(worse.contains("nothing useful was learned"), "{worse}");
+        let open = said([-0.0959, 0.0131]).unwrap();
+        assert!(
+            open.contains("f2 0.7600, not shown to be better than always saying `x` (0.8000; gain -0.0400"),
+            "{open}"
+        );
+        assert!(open.contains("to +0.0131)") && !open.contains("nothing useful"), "{open}");
+        assert_eq!(said([-0.0959, 0.0231]), None, "a tenth of what is left is 0.02");
     }
 }

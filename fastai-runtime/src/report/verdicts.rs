@@ -3,8 +3,9 @@
 use fastai_dsl::{BodyState, Direction, StepKind};
 use maud::{Markup, html};
 
+use super::fit_setting::{Finder, FitSetting};
 use super::numbers::{loss, metric};
-use super::{Evaluation, StageSummary, Summary};
+use super::{Baseline, Evaluation, StageSummary, Summary};
 use crate::metrics::Paired;
 use crate::train::{Course, Judgement};
 
@@ -74,9 +75,8 @@ pub fn name(course: Course) -> &'static str {
     }
 }
 
-/// States the course of a fit in the words of the course, with what it would do next. `batch_norm`: whether the body has batch
-/// norms.
-pub fn course(judgement: &Judgement, body: BodyState, batch_norm: bool) -> String {
+/// States the course of a fit in the words of the course, with what it would do next.
+pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
     let Judgement { course, epoch, trn_loss, val_loss, before, end } = *judgement;
     // A failure leads somewhere: `val_loss 0.3000 -> 3.0e18 -> 2.0e18`.
     let [before, end] = [before, end].map(|other| other.filter(|_| course.is_failure()));
@@ -84,10 +84,13 @@ pub fn course(judgement: &Judgement, body: BodyState, batch_norm: bool) -> Strin
     let losses = format!("trn_loss {}, val_loss {}", loss(trn_loss), led.join(" -> "));
     let since = if end.is_some() { format!("from epoch {epoch} on") } else { format!("in epoch {epoch}") };
     match course {
-        Course::Diverged => format!(
-            "diverged {since} ({losses}): the learning rate is too high; look for one with `let lr = lr_find(or = 1e-3);`, or \
-             take a tenth of it"
-        ),
+        Course::Diverged => {
+            let look = match setting.finder {
+                Finder::Absent => "look for one with `let lr = lr_find(or = 1e-3);`, or ",
+                Finder::OfItsRates | Finder::OfOthers => "",
+            };
+            format!("diverged {since} ({losses}): the learning rate is too high; {look}take a tenth of it")
+        }
         Course::SameAnswer => format!(
             "the same answer for every image from epoch {epoch} on ({losses}): units of the network died, which rates too high \
              do, and more epochs do not wake them; go back to a model from before, or start anew, with a tenth of the rates"
@@ -97,17 +100,24 @@ pub fn course(judgement: &Judgement, body: BodyState, batch_norm: bool) -> Strin
              take a tenth of it"
         ),
         Course::Damaged => {
-            let or = if batch_norm { ", or write `bn_freeze(on);` before it" } else { "" };
+            let or = if setting.batch_norm { ", or write `bn_freeze(on);` before it" } else { "" };
             format!(
                 "damaged the body from epoch {epoch} on ({losses}): its rates are too high; take a tenth of them{or}"
             )
         }
-        Course::NothingLearned => format!(
-            "nothing learned from epoch {epoch} on ({losses}): the losses stay at those of a constant answer; the learning rate \
-             is too high or too low, look for one with `let lr = lr_find(or = 1e-3);`"
-        ),
+        Course::NothingLearned => {
+            let next = match setting.finder {
+                Finder::Absent => "look for one with `let lr = lr_find(or = 1e-3);`",
+                Finder::OfOthers => "take that of the recipe's `lr_find`",
+                Finder::OfItsRates => "try a tenth of it, and ten times it",
+            };
+            format!(
+                "nothing learned from epoch {epoch} on ({losses}): the losses stay at those of a constant answer; the learning \
+                 rate is too high or too low, {next}"
+            )
+        }
         Course::Overfitting => {
-            let next = match body {
+            let next = match setting.body {
                 BodyState::Precomputed => {
                     "Fewer epochs, more dropout, or augmented images: `precompute(off);` before further fits"
                 }
@@ -122,17 +132,23 @@ pub fn course(judgement: &Judgement, body: BodyState, batch_norm: bool) -> Strin
             )
         }
         Course::Underfitting => {
-            let next = match body {
-                BodyState::Precomputed => {
-                    "train the head longer or at the rate that `lr_find` suggests, then go on with `precompute(off);`"
-                }
-                BodyState::Frozen => "train longer, or the whole network: `unfreeze();`",
-                BodyState::Unfrozen => {
-                    "train longer: `cycle_len = 1, cycle_mult = 2`, or at the rate that `lr_find` suggests"
-                }
-            };
-            format!("underfitting in epoch {epoch} ({losses}): both losses are still high; {next}")
+            format!("underfitting in epoch {epoch} ({losses}): both losses are still high; {}", more(setting))
         }
+    }
+}
+
+/// The advice on a fit that trained too little.
+fn more(setting: &FitSetting) -> String {
+    let call = setting.longer.as_ref().map_or_else(String::new, |call| format!(", `{call};`"));
+    let or_rate = match setting.finder {
+        Finder::Absent => ", or at the rate that `lr_find` suggests",
+        Finder::OfOthers => ", or at the rate of the recipe's `lr_find`",
+        Finder::OfItsRates => "",
+    };
+    match setting.body {
+        BodyState::Precomputed => format!("train the head longer{call}{or_rate}, then go on with `precompute(off);`"),
+        BodyState::Frozen => format!("train longer{call}, or the whole network: `unfreeze();`"),
+        BodyState::Unfrozen => format!("train longer{call}{or_rate}"),
     }
 }
 
@@ -153,17 +169,27 @@ pub fn verdict(stage: &StageSummary, before: &Evaluation, after: &Evaluation) ->
             div.note {
                 strong { "lost " (shown) } @if change.is_clear() { ", clearly" }
                 // The course of a fit that failed says why.
-                @if stage.body_lost && stage.failure().is_none() { ": " (BODY_LOST) "." }
+                @if stage.body_lost && stage.failure().is_none() && !stage.stays_lost { ": " (BODY_LOST) "." }
             }
         }
         @if size { div.soft { small { "on other images than before" } } }
     }
 }
 
-/// Notes that the run did not end with its best stage.
+/// Whether a stage is worth keeping: its fit did no harm, and a constant answer is not as good, where the two can be compared.
+fn is_worth_keeping(summary: &Summary, stage: &StageSummary, reached: &Evaluation) -> bool {
+    let beats = |constant: &Baseline| {
+        let same = reached.metrics.iter().find(|metric| metric.name == constant.metric.word());
+        same.is_none_or(|metric| metric.direction.gain(constant.value, metric.value) > 0.0)
+    };
+    stage.failure().is_none() && !stage.stays_lost && summary.baseline.as_ref().is_none_or(beats)
+}
+
+/// Notes that the run did not end with its best stage, if that is worth keeping.
 pub fn hindsight(summary: &Summary) -> Markup {
     let last = summary.tta.as_ref().or(summary.r#final.as_ref());
-    let best = summary.stages.iter().filter_map(|stage| Some((stage, stage.evaluation.as_ref()?))).max_by(|a, b| {
+    let measured = summary.stages.iter().filter_map(|stage| Some((stage, stage.evaluation.as_ref()?)));
+    let best = measured.filter(|(stage, reached)| is_worth_keeping(summary, stage, reached)).max_by(|a, b| {
         let gain = Change::between(a.1, b.1).map_or(0.0, |change| change.gain());
         0.0f64.partial_cmp(&gain).unwrap_or(std::cmp::Ordering::Equal)
     });
@@ -195,6 +221,8 @@ pub fn hindsight(summary: &Summary) -> Markup {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use fastai_dsl::MetricKind;
+
     use super::*;
     use crate::metrics::MetricValue;
 
@@ -247,6 +275,49 @@ pub(super) mod tests {
         assert_eq!(said(Direction::Higher, None, 0.002), None);
         assert_eq!(said(Direction::Lower, Some([-0.15, -0.04]), 0.002), None, "it became better");
         assert!(said(Direction::Lower, Some([0.04, 0.15]), 0.002).is_some());
+    }
+
+    #[test]
+    fn advice_fits_the_step() {
+        let said = |course, setting: &FitSetting| super::course(&judged(course, 0), setting);
+        let absent = FitSetting::default();
+        let found = FitSetting {
+            finder: Finder::OfItsRates,
+            longer: Some("fit(lr, 3, cycle_len = 1, cycle_mult = 2)".into()),
+            ..absent.clone()
+        };
+        let beside = FitSetting { finder: Finder::OfOthers, ..absent.clone() };
+        assert!(
+            said(Course::Diverged, &absent)
+                .ends_with("too high; look for one with `let lr = lr_find(or = 1e-3);`, or take a tenth of it")
+        );
+        for setting in [&found, &beside] {
+            assert!(said(Course::Diverged, setting).ends_with("too high; take a tenth of it"));
+            assert!(!said(Course::NothingLearned, setting).contains("let lr"));
+        }
+        let longer = said(Course::Underfitting, &found);
+        assert!(longer.ends_with("; train longer, `fit(lr, 3, cycle_len = 1, cycle_mult = 2);`"), "{longer}");
+        assert!(
+            said(Course::Underfitting, &absent).ends_with("; train longer, or at the rate that `lr_find` suggests")
+        );
+        assert!(said(Course::Underfitting, &beside).ends_with("at the rate of the recipe's `lr_find`"));
+    }
+
+    #[test]
+    fn hindsight_names_no_stage_that_is_not_worth_keeping() {
+        let with = |value| StageSummary { evaluation: Some(evaluation("accuracy", value, [0.0, 1.0])), ..stage(false) };
+        let better = StageSummary { step: 3, text: "fit(10.0, 1)".into(), ..with(0.6) };
+        let said = |better: StageSummary, constant: f64| {
+            let baseline = Some(Baseline::new("a".into(), MetricKind::Accuracy, constant));
+            let stages = vec![better, StageSummary { step: 4, ..with(0.5) }];
+            let r#final = Some(evaluation("accuracy", 0.5, [0.0, 1.0]));
+            hindsight(&Summary { stages, r#final, baseline, ..Summary::default() }).into_string()
+        };
+        assert!(said(better.clone(), 0.55).contains("step 4 <code>fit(10.0, 1)</code>"));
+        assert_eq!(said(better.clone(), 0.7), "", "a constant answer is better");
+        let diverged = StageSummary { judgement: Some(judged(Course::Diverged, 0)), ..better.clone() };
+        assert_eq!(said(diverged, 0.3), "");
+        assert_eq!(said(StageSummary { stays_lost: true, ..better }, 0.3), "");
     }
 
     #[test]

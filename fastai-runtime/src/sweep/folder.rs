@@ -178,12 +178,12 @@ impl SweepFolder {
 
 /// The text of a recipe with this seed: that of `--seed` is not in it, and without would make another run.
 fn seeded(recipe: &Recipe, seed: u64) -> String {
-    let text = recipe.to_string();
+    let text = recipe.kept_text();
     if recipe.seed() == seed {
         return text;
     }
     let seed = Override { key: "seed".to_string(), value: seed.to_string() };
-    RecipeText::new("best.recipe", &text, &[seed]).result.map_or(text, |checked| checked.recipe.to_string())
+    RecipeText::new("best.recipe", &text, &[seed]).result.map_or(text, |checked| checked.recipe.kept_text())
 }
 
 /// Takes the folder for this process.

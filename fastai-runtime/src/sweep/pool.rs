@@ -276,7 +276,12 @@ impl PoolShared<'_> {
                 trial.ruins.push(Ruin::of(&Summary::read(&run)?));
             }
             // These depend on the candidate: others may well succeed.
-            Err(error @ (RunError::Diverged { .. } | RunError::NoRate { .. } | RunError::TooLarge { .. })) => {
+            Err(
+                error @ (RunError::Diverged { .. }
+                | RunError::LostWeights { .. }
+                | RunError::NoRate { .. }
+                | RunError::TooLarge { .. }),
+            ) => {
                 trial.epochs = epochs;
                 trial.end = Some(TrialEnd::Failed(error.to_string()));
             }

@@ -18,6 +18,8 @@ const RAISED: f64 = 1.3;
 const BY_CHANCE: f64 = 2.0;
 /// A loss this near to the constant answer's is one of a network that has nothing to say.
 const NOTHING: f64 = 0.97;
+/// A loss above the constant answer's by this factor is not one of a network that has nothing to say, but of one that is wrong.
+const NEAR: f64 = 2.0;
 /// A network whose loss was below this share of the constant answer's knew something.
 const KNEW: f64 = 0.8;
 /// Losses of a network that has nothing to say stand still, if the last one is above this share of the first one.
@@ -36,6 +38,9 @@ const LEAST_GAP: f64 = 0.05;
 const LEAST_TURN: f64 = 0.005;
 /// A loss above the constant answer's by this factor is named while the fit goes on, after a single epoch. Less may come back.
 const BEYOND_RETURN: f64 = 1e4;
+
+/// Fewest validation images whose mean loss tells anything: among fewer, a single image decides.
+pub const FEWEST_TO_JUDGE: usize = 8;
 
 /// A name for the course that a `fit` took. Those that come first explain those after them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,10 +70,14 @@ impl Course {
         !matches!(self, Course::Overfitting | Course::Underfitting)
     }
 
+    /// Whether it leaves nothing of what the weights knew.
+    pub fn loses_weights(self) -> bool {
+        matches!(self, Course::Diverged | Course::SameAnswer | Course::Collapsed)
+    }
+
     /// Whether it leaves weights of which the course `later` tells nothing else.
     pub fn explains(self, later: Course) -> bool {
-        let is_lost = matches!(self, Course::Diverged | Course::SameAnswer | Course::Collapsed);
-        is_lost && self <= later && later.is_failure() && later != Course::Damaged
+        self.loses_weights() && self <= later && later.is_failure() && later != Course::Damaged
     }
 }
 
@@ -116,6 +125,9 @@ pub struct Against {
     pub trains_body: bool,
     /// Whether other fits follow, to which losses that are merely high are left.
     pub followed: bool,
+    /// Whether there are too few validation images to judge by their loss: only the training loss counts then, and a validation
+    /// loss that is no number.
+    pub few: bool,
 }
 
 impl Against {
@@ -128,17 +140,43 @@ impl Against {
 
     /// Whether a loss is as low as that of a network that works may be.
     pub fn is_back(&self, row: &EpochRow) -> bool {
-        let loss = if row.metrics.is_empty() { row.trn_loss } else { row.val_loss };
-        loss < BOTH[0] * self.constant
+        self.judged_loss(row) < BOTH[0] * self.constant
     }
 
-    fn has_diverged(&self, row: &EpochRow, validated: bool) -> bool {
-        let val = if validated { row.val_loss } else { row.trn_loss };
+    /// Whether a loss is so low that the network has learned something, whatever it began with.
+    pub fn has_learned(&self, row: &EpochRow) -> bool {
+        let low = |loss: f64| loss <= HIGH * self.constant;
+        self.knew(self.judged_loss(row)) && (low(self.judged_loss(row)) || low(row.trn_loss))
+    }
+
+    /// Whether the validation loss of an epoch tells anything.
+    fn is_measured(&self, row: &EpochRow) -> bool {
+        !row.metrics.is_empty() && !self.few
+    }
+
+    /// The loss that tells how good the network is.
+    fn judged_loss(&self, row: &EpochRow) -> f64 {
+        if self.is_measured(row) { row.val_loss } else { row.trn_loss }
+    }
+
+    /// Whether the losses that were measured are numbers, on however few images.
+    fn has_numbers(&self, row: &EpochRow) -> bool {
+        self.judged_loss(row).is_finite() && (row.metrics.is_empty() || row.val_loss.is_finite())
+    }
+
+    fn has_diverged(&self, row: &EpochRow) -> bool {
+        if !self.has_numbers(row) {
+            return true;
+        }
+        let val = self.judged_loss(row);
         let raised = self.first.is_none_or(|first| row.trn_loss > RAISED * first);
+        if self.few {
+            return raised && val > FAR * self.constant;
+        }
         let both = val > BOTH[0] * self.constant && row.trn_loss > BOTH[1] * self.constant;
         let far = val > BEYOND_RETURN * self.constant || (raised && (both || val > FAR * self.constant));
         // A fit that lowers a loss that was far away has not led it there.
-        !val.is_finite() || far && self.before.is_none_or(|before| val > before)
+        far && self.before.is_none_or(|before| val > before)
     }
 
     /// Whether the answers are alike and wrong. The right answer may be the same for all validation images, and a network that
@@ -198,13 +236,12 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
         let EpochRow { epoch, trn_loss, val_loss, .. } = *row;
         Some(Judgement { course, epoch, trn_loss, val_loss, before, end: None }.up_to(last))
     };
-    let validated = !last.metrics.is_empty();
     // The first epoch from which `holds` does to the end.
     let since = |holds: &dyn Fn(&EpochRow) -> bool| epochs.iter().rev().take_while(|row| holds(row)).last();
-    if let Some(row) = since(&|row| against.has_diverged(row, validated)) {
+    if let Some(row) = since(&|row| against.has_diverged(row)) {
         return found(Course::Diverged, row);
     }
-    if !validated {
+    if !against.is_measured(last) {
         return None;
     }
     if let Some(row) = since(&|row| against.has_one_answer(row)) {
@@ -223,7 +260,8 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     {
         return found(Course::Damaged, row);
     }
-    if let Some(row) = silent {
+    let near = last.val_loss < NEAR * constant && last.trn_loss < NEAR * constant;
+    if let Some(row) = silent.filter(|_| near) {
         let stands = |then: f64, now: f64| now > STILL * then;
         let still =
             last.epoch > row.epoch && stands(row.val_loss, last.val_loss) && stands(row.trn_loss, last.trn_loss);
@@ -268,9 +306,9 @@ pub fn certain(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     let lasts = last.epoch > found.epoch;
     let is_certain = match found.course {
         Course::Diverged => {
-            let val = if last.metrics.is_empty() { last.trn_loss } else { last.val_loss };
+            let val = against.judged_loss(last);
             let alone = last.trn_loss <= against.constant;
-            !val.is_finite() || val > BEYOND_RETURN * against.constant || (lasts && !alone)
+            !against.has_numbers(last) || val > BEYOND_RETURN * against.constant || (lasts && !alone)
         }
         Course::SameAnswer => lasts || found.epoch > 0 || against.before.is_some(),
         Course::Collapsed => lasts,
@@ -346,7 +384,7 @@ mod tests {
 
     /// Two classes, whose constant answer costs 0.69.
     const CLASSES: Against =
-        Against { constant: 0.69, first: Some(0.8), before: None, trains_body: false, followed: false };
+        Against { constant: 0.69, first: Some(0.8), before: None, trains_body: false, followed: false, few: false };
 
     /// The course of `(trn_loss, val_loss)` per epoch with two classes.
     fn course(losses: &[(f64, f64)], before: Option<f64>, trains_body: bool) -> Option<(Course, u64)> {
@@ -611,6 +649,34 @@ mod tests {
         assert_eq!(explained(Course::Diverged)[2..], after_collapse);
         // Each fit damages by its own rates, and the next one may learn.
         assert!(explained(Course::Damaged).is_empty() && explained(Course::NothingLearned).is_empty());
+    }
+
+    #[test]
+    fn a_few_validation_images_judge_nothing() {
+        let few = Against { few: true, ..CLASSES };
+        let of = |losses: &[(f64, f64)]| judge(&rows(losses), few).map(|j| (j.course, j.epoch));
+        // Runs on one to three validation images, of which each alone has such a loss.
+        let alone =
+            [[(1.1, 15.4685), (1.4467, 13.6612)], [(1.4, 44.8572), (1.4468, 46.8908)], [(0.7, 0.7), (0.7, 0.7)]];
+        for losses in alone {
+            assert_eq!((of(&losses), of(&losses[..1]), named(&rows(&losses), few)), (None, None, None), "{losses:?}");
+        }
+        // What the training loss shows by itself, and what is no number.
+        assert_eq!(of(&[(0.7, 0.7), (14.5, 0.7)]), Some((Course::Diverged, 1)));
+        assert_eq!(of(&[(0.4, 0.3), (0.4, f64::NAN)]), Some((Course::Diverged, 1)));
+        assert_eq!(named(&rows(&[(0.4, f64::NAN)]), few), Some((0, Course::Diverged, 0)));
+    }
+
+    #[test]
+    fn a_loss_far_above_a_constant_answers_does_not_stay_at_it() {
+        assert_eq!(course(&[(1.2, 12.168), (1.2, 12.107)], Some(13.0), false), Some((Course::Underfitting, 1)));
+    }
+
+    #[test]
+    fn a_network_has_learned_where_its_losses_are_low() {
+        let learned = |trn_loss, val_loss| CLASSES.has_learned(&rows(&[(trn_loss, val_loss)])[0]);
+        assert!(learned(0.6, 0.3) && learned(0.3, 0.5), "one of them is below half of a constant answer's");
+        assert!(!learned(0.6, 0.5) && !learned(0.01, 0.7) && !learned(0.3, f64::NAN));
     }
 
     #[test]

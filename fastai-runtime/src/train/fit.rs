@@ -22,6 +22,7 @@ use super::statistics::estimate_statistics;
 use super::validation::{Validation, ValidationResult, evaluate};
 use crate::RunError;
 use crate::data::Traversal;
+use crate::data::figures::figure;
 use crate::error::StateError;
 use crate::models::Network;
 use crate::progress::{Progress, StopSignal, Watch};
@@ -186,7 +187,7 @@ impl Fitting<'_> {
             }
             self.read_losses(&mut unread)?;
             self.at.epoch_seconds = clock.seconds();
-            self.progress.advance(self.at.epoch_images, &format!("loss {:.4}", self.at.smoothed.value()));
+            self.progress.advance(self.at.epoch_images, &format!("loss {}", figure(self.at.smoothed.value(), 4)));
             if stopping || (between && self.logbook.is_due()) {
                 self.keep();
             }

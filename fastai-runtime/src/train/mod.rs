@@ -26,7 +26,7 @@ mod suggestion;
 mod validation;
 
 pub use averaging::{WeightAverage, Weighting};
-pub use course::{Against, Course, Judgement, Verdict, certain};
+pub use course::{Against, Course, FEWEST_TO_JUDGE, Judgement, Verdict, certain};
 pub use curves::{EpochRow, FindCurve, FitCurve};
 pub use evidence::{Evidence, LowestLosses};
 pub use examples::{ExampleBatch, ExampleBatches, Examples, Inputs};

@@ -161,7 +161,7 @@ fn a_run_of_folds_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
         |stops| bar([1, 4, 2, 5][stops % 4]),
         |parts| {
             assert!(is_unfinished(parts) && completed(parts).unwrap().is_none());
-            assert_eq!(recipe_of_run(parts).unwrap(), folded.to_string());
+            assert_eq!(recipe_of_run(parts).unwrap(), folded.kept_text());
             assert_eq!(Summary::read(parts).unwrap().status, Status::Stopped);
             let error = Predictor::load(parts, None, &Device::flex()).unwrap_err().to_string();
             assert!(error.contains("of 2 folds are complete") && error.contains("--resume"), "{error}");
@@ -237,7 +237,7 @@ fn a_run_of_folds_goes_on_with_what_it_began_with_only() {
     // Folds without images are found before any trains.
     let few = with_split(&drawn, "folds(9, blocks = 15)");
     let error = run(&few, &chips.options("few"), &mut Silent).unwrap_err().to_string();
-    assert!(error.contains("needs at least 9 blocks, and there are 2"), "{error}");
+    assert!(error.contains("`valid: folds(9, blocks = 15)` needs at least 9 blocks, and there are "), "{error}");
     assert!(!chips.path().join("few").exists());
 }
 

@@ -411,7 +411,7 @@ fn hostile_text_stays_text_and_a_stopped_smoke_run_says_so() {
         "SMOKE RUN",
         "STOPPED before",
         "NOT BETTER THAN A CONSTANT: the run ended with f2 0.6000, no better than always saying `clear primary` (0.6412; \
-         95 % of the gain -0.0481 to -0.0349)",
+         gain -0.0412, 95 % from -0.0481 to -0.0349): nothing useful was learned",
         "&lt;script&gt;alert('x')",
         "Flattered: the threshold 0.19 (of 7) was chosen on these images.",
         "no interval, n\u{a0}=\u{a0}8\u{202f}095",

@@ -367,7 +367,7 @@ fn what_is_damaged_or_swapped_is_named() {
 
     // A run that was killed right after its first snapshot has its recipe in the snapshot alone.
     std::fs::remove_file(held("recipe.recipe")).unwrap();
-    assert_eq!(recipe_of_run(&folder).unwrap(), recipe.to_string());
+    assert_eq!(recipe_of_run(&folder).unwrap(), recipe.kept_text());
     resume(&recipe, &folder, &chips.options("x"), &mut Silent).unwrap();
     let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
     assert!(model(&whole.folder) == model(&folder), "the weights differ");

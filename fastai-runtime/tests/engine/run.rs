@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::chips::{self, Chips, StopAt, bar, parameters, with_weights};
-use fastai_dsl::StepKind;
+use fastai_dsl::{DeviceWish, StepKind};
 use fastai_runtime::RunError;
+use fastai_runtime::device::pick;
 use fastai_runtime::engine::{RunOptions, resume, run};
+use fastai_runtime::predict::Predictor;
 use fastai_runtime::progress::{Progress, Silent};
-use fastai_runtime::report::{BatchRow, Status, Summary};
+use fastai_runtime::report::{BatchRow, FailureKind, Status, Summary};
 use fastai_runtime::train::{Course, SmoothedLoss};
 
 /// Keeps what a run says.
@@ -152,10 +154,10 @@ fn a_training_that_diverged_is_said_whatever_the_metrics_are() {
     assert!(notes.contains("diverged from epoch 0 on") && !notes.contains("by heart"), "{notes}");
     let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
     assert!(report.contains("TRAINING FAILED"));
-    // Said at the epoch and in the end; a page has one place for both.
+    // What helps is said at the epoch; the end says what came of it.
     let said = log.0.lock().unwrap().join("\n");
-    for (text, times) in [(&said, 2), (&report, 1)] {
-        assert_eq!(text.matches("the learning rate is too high").count(), times, "{text}");
+    for text in [&said, &report] {
+        assert_eq!(text.matches("the learning rate is too high").count(), 1, "{text}");
         assert!(!text.contains("no better than always saying"), "{text}");
     }
 }
@@ -171,6 +173,13 @@ fn a_loss_that_explodes_is_told_once_with_the_rates_of_what_trains() {
     let summary = Summary::read(&chips.path().join("head")).unwrap();
     let told = |what: &str| summary.notes.iter().filter(|note| note.contains(what)).count();
     assert_eq!((told("use smaller rates"), told("diverged in epoch")), (1, 0), "{:?}", summary.notes);
+    // The report has the epochs that the fit finished.
+    let history = std::fs::read_to_string(chips.path().join("head/history.csv")).unwrap();
+    let last = history.lines().count() - 2;
+    let report = std::fs::read_to_string(chips.path().join("head/report.html")).unwrap();
+    assert!(report.contains("<h2>Epochs</h2>") && report.contains(&format!("After epoch {last} of step 2;")));
+    assert!(report.contains("<h3>Last measured</h3>") && !report.contains("Nothing was measured"));
+    assert!(!report.contains("00000000.0000"), "large losses are powers of ten");
 }
 
 #[test]
@@ -505,7 +514,7 @@ fn a_result_that_a_constant_reaches_is_warned_of_whatever_the_task() {
         assert_eq!(outcome.summary.unbeaten().is_some(), is_certain, "{baseline:?}");
         assert_eq!(log.has(&format!("warn the run ended with {metric} ")), is_certain, "{baseline:?}");
         let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
-        assert_eq!(report.contains("NOT BETTER THAN A CONSTANT"), is_certain, "{baseline:?}");
+        assert_eq!(report.contains("BETTER THAN A CONSTANT: "), is_certain, "{baseline:?}");
     }
     let mut options = chips.options("smoke");
     options.smoke = true;
@@ -525,13 +534,33 @@ fn a_loss_that_explodes_names_the_step_and_a_way_out() {
             let finished = history.map_or(0, |history| history.lines().count() as u64 - 1);
             assert_eq!((*epoch, *batch / 4), (finished, finished), "{error}");
             assert!(error.to_string().contains("step 2 `fit(") && error.to_string().contains("clip"), "{error}");
-            let summary = std::fs::read_to_string(chips.path().join("diverged/summary.json")).unwrap();
-            assert!(summary.contains("\"failed\""));
-            let report = std::fs::read_to_string(chips.path().join("diverged/report.html")).unwrap();
+            let folder = chips.path().join("diverged");
+            let summary = Summary::read(&folder).unwrap();
+            let failure = summary.failure.unwrap();
+            assert_eq!((summary.status, failure.kind), (Status::Failed, FailureKind::LossNotFinite));
+            assert_eq!((failure.step, &failure.error), (Some(2), &error.to_string()));
+            let report = std::fs::read_to_string(folder.join("report.html")).unwrap();
             assert!(
-                report.contains("FAILED: the numbers") && report.contains("use smaller rates"),
-                "the report says so"
+                report.contains("<div class=\"banner\">FAILED: step 2 <code>fit(10.0, 30)</code>: the training loss")
             );
+            assert_eq!(report.matches("use smaller rates").count(), 1, "the banner says it, and no note does");
+            // What was measured last, and all epochs of the history.
+            assert_eq!(report.contains("Nothing was measured"), finished == 0);
+            assert_eq!(report.contains("<h3>Last measured</h3>"), finished > 0);
+            assert_eq!(report.contains("<h2>Epochs</h2>"), finished > 0);
+            // Who wants its model is not sent to what fails again, and who goes on with it is warned.
+            let device = pick(DeviceWish::Cpu).unwrap().device;
+            let refused = Predictor::load(&folder, None, &device).unwrap_err().to_string();
+            assert!(
+                refused.ends_with(
+                    "it failed at step 2 (the training loss is no longer a number): lower its rates and run anew"
+                ),
+                "{refused}"
+            );
+            let mut log = Log::default();
+            let again = resume(&recipe, &folder, &chips.options("diverged"), &mut log).unwrap_err();
+            assert!(matches!(again, RunError::Diverged { .. }), "{again}");
+            assert!(log.has("and the same batches follow at the same rates: lower them and run anew"));
         }
         Ok(_) => panic!("a rate of 10 on the whole network must diverge"),
     }

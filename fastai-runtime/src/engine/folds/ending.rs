@@ -156,7 +156,7 @@ impl FoldedRun<'_> {
         let load = |number: usize| Predictor::load(&fold_folder(self.folder.path(), number), None, &picked.device);
         let folds = (1..=self.folds.len()).map(load).collect::<Result<Vec<_>, _>>()?;
         let thresholds = self.summary.folds.as_ref().and_then(|folds| folds.thresholds.clone());
-        let joined = Predictor::of_folds(folds, self.summary.recipe.clone(), thresholds);
+        let joined = Predictor::of_folds(folds, self.recipe.to_string(), thresholds);
         joined.map_err(|why| WeightsError::unfit(self.folder.path(), why).into())
     }
 

@@ -19,11 +19,11 @@ use super::paused::{Paused, ended, refuse};
 use super::snapshot::SnapshotFolder;
 use super::{Outcome, RunOptions, completed, is_unfinished, run_here};
 use crate::RunError;
-use crate::data::{DataError, Finding, FindingKind};
+use crate::data::{DataError, Dataset, Finding, FindingKind};
 use crate::error::{Reached, ResumeError};
 use crate::predict::fold_folder;
 use crate::progress::Progress;
-use crate::report::{Folds, Record, RunFolder, Status, Summary, refuse_link};
+use crate::report::{Folds, Record, RunFailure, RunFolder, Status, Summary, refuse_link};
 use state::FoldsState;
 use told::{FoldProgress, Told};
 
@@ -53,13 +53,24 @@ pub(super) fn recipe_of(run: &Path) -> Result<String, RunError> {
     Ok(FoldsState::read(run)?.recipe)
 }
 
+/// Checks that the split leaves each fold images to train on and to measure with. What else is wrong with the data the first fold
+/// says, together with what its images show.
+fn check_split(recipe: &Recipe) -> Result<(), RunError> {
+    let Err(error) = Dataset::open(recipe.data(), recipe.task()) else { return Ok(()) };
+    let of_split = |finding: &Finding| {
+        matches!(finding.kind, FindingKind::Split | FindingKind::TooFew { .. } | FindingKind::OneClass { .. })
+    };
+    if error.findings.iter().all(of_split) { Err(error.into()) } else { Ok(()) }
+}
+
 /// Trains every fold of the recipe.
 pub(super) fn run(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress) -> Result<Outcome, RunError> {
+    check_split(recipe)?;
     let is_new = options.out.as_ref().is_none_or(|out| !out.exists());
     let folder = RunFolder::create(options.out.as_deref(), recipe.name())?;
     let place = folder.path().to_path_buf();
     let lock = SnapshotFolder::take(&place)?;
-    let state = FoldsState::new(recipe.to_string(), options.seed.unwrap_or(recipe.seed()), options);
+    let state = FoldsState::new(recipe.kept_text(), options.seed.unwrap_or(recipe.seed()), options);
     state.write(&place)?;
     options.place.set(&place);
     let result = FoldedRun::new(recipe, state, options, folder, lock, progress).train();
@@ -117,7 +128,7 @@ impl<'a> FoldedRun<'a> {
             smoke: state.smoke,
             name: recipe.name().to_string(),
             doc: recipe.doc().map(str::to_string),
-            recipe: state.recipe,
+            recipe: recipe.kept_text(),
             task: recipe.task(),
             seed: state.seed,
             directory: Summary::working_directory(),
@@ -234,6 +245,7 @@ impl<'a> FoldedRun<'a> {
             return error;
         }
         self.summary.status = Status::Failed;
+        self.summary.failure = Some(RunFailure::of(&error));
         let of = fold.map_or_else(String::new, |index| format!("fold {}: ", index + 1));
         self.summary.notes.push(format!("{of}{error}"));
         if let Err(second) = self.write_pages() {

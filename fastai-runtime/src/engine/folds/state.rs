@@ -21,7 +21,7 @@ const LARGEST: u64 = 16 << 20;
 /// The content of `resume/folds.state`, which exists while the run is incomplete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FoldsState {
-    /// Canonical text of the recipe.
+    /// The kept text of the recipe.
     pub(super) recipe: String,
     pub(super) seed: u64,
     pub(super) smoke: bool,
@@ -55,7 +55,7 @@ impl FoldsState {
         serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))
     }
 
-    /// Describes how what a run would go on with differs from what it began with.
+    /// Describes how what a run would go on with, the canonical text of a recipe and options, differs from what it began with.
     pub(super) fn differences(&self, recipe: &str, options: &RunOptions) -> Vec<String> {
         let began = Beginning { recipe: &self.recipe, seed: self.seed, smoke: self.smoke };
         let mut differs = began.differences(Some(recipe), options);

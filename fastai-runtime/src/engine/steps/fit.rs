@@ -15,10 +15,10 @@ use crate::error::{Reached, ResumeError};
 use crate::metrics::{LogLoss, MeanAbsError, Measure, Probabilities, Truth, paired};
 use crate::progress::Watch;
 use crate::random::{Stream, bits};
-use crate::report::{body_lost, fit_before, inherited};
+use crate::report::{FitSetting, body_lost, fit_before, inherited};
 use crate::train::{
-    self, Against, BestBy, Ending, EpochRow, FitCurve, FitPlan, FitResult, MeanResult, Patience, Validation,
-    turning_point,
+    self, Against, BestBy, Ending, EpochRow, FEWEST_TO_JUDGE, FitCurve, FitPlan, FitResult, MeanResult, Patience,
+    Validation, turning_point,
 };
 
 pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Result<(), RunError> {
@@ -27,12 +27,19 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     session.make_room(stage)?;
     let named = format!("step {} `{}`", index + 1, stage.text);
     let conditions = (!session.smoke).then(|| conditions(session, index, summary.trains_body));
-    let batch_norm = session.recipe.model().facts().has_batch_norm();
+    let setting = FitSetting::of(session.recipe, index, stage.state.body);
     let inherited = inherited(&session.summary.stages).map(|judgement| judgement.course);
-    let watch = CourseWatch::new(named.clone(), stage.state.body, batch_norm, conditions, inherited);
+    let watch = CourseWatch::new(named.clone(), setting, conditions, inherited);
     // What the network says that the fit begins with; nothing is known of one that another step put in place.
     let before = session.look.as_ref().map(|look| look.probabilities.clone());
-    let (mut result, watch) = train_network(session, step, index, stage, watch)?;
+    let trained = train_network(session, step, index, stage, watch);
+    let (mut result, watch) = match trained {
+        Ok(trained) => trained,
+        Err(error) => {
+            session.record_epochs(index, &summary.text);
+            return Err(error);
+        }
+    };
     timed(summary, result.images, result.seconds);
     if let Some(mean) = &result.mean {
         let line = mean_reached(step, mean, session.valid_loss.is_some());
@@ -48,12 +55,12 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     if let Some(chosen) = &chosen {
         session.note(format!("keep_best: {chosen}"));
     }
-    summary.turned_at = turning_point(&result.epochs).map(|turn| turn.epoch);
+    summary.turned_at = turning_point(&result.epochs).filter(|_| !has_few(session)).map(|turn| turn.epoch);
     let ended =
         Ended { epochs: &result.epochs, batch_losses: &result.batch_losses, kept: result.kept, ending: result.ending };
     let (judgement, remark) = watch.conclude(ended);
     summary.judgement = judgement;
-    session.told = remark.as_ref().is_some_and(CourseNote::is_fresh).then_some(index);
+    summary.stays_lost = watch.stays_lost(ended);
     if let Some(remark) = remark {
         say(session, remark);
     }
@@ -83,7 +90,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         if let Some(lost) = lost {
             summary.body_lost = true;
             // The course of a fit that failed says why.
-            if summary.failure().is_none() {
+            if summary.failure().is_none() && !summary.stays_lost {
                 session.note(format!("{named}: {lost}"));
             }
         }
@@ -94,6 +101,23 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     }
 }
 
+impl Session<'_> {
+    /// Records the epochs that step `index` finished before it failed. Their batches are lost, so that no plot has them.
+    fn record_epochs(&mut self, index: usize, title: &str) {
+        let of_step = self.folder.history().iter().filter(|(step, _)| *step == index);
+        let epochs: Vec<EpochRow> = of_step.map(|(_, row)| row.clone()).collect();
+        if !epochs.is_empty() {
+            let title = title.to_string();
+            self.record.fits.push(FitCurve { step: index, title, epochs, ..FitCurve::default() });
+        }
+    }
+}
+
+/// Whether there are too few validation images to judge by their loss.
+fn has_few(session: &Session<'_>) -> bool {
+    session.valid_loss.as_ref().is_some_and(|loss| loss.truth().len() < FEWEST_TO_JUDGE)
+}
+
 /// What the course of step `index` is judged by.
 fn conditions(session: &Session<'_>, index: usize, trains_body: bool) -> Against {
     let before = fit_before(&session.summary.stages).and_then(|fit| fit.evaluation.as_ref());
@@ -102,6 +126,7 @@ fn conditions(session: &Session<'_>, index: usize, trains_body: bool) -> Against
         first: None,
         before: before.map(|evaluation| evaluation.val_loss),
         trains_body,
+        few: has_few(session),
         followed: session.stages[index + 1..].iter().any(|later| later.step.kind() == StepKind::Fit),
     }
 }
@@ -259,7 +284,7 @@ fn final_losses(result: &FitResult) -> Option<(f64, Option<f64>)> {
 /// Says what is still to be said, and records it in the summary.
 fn say(session: &mut Session<'_>, remark: CourseNote) {
     match remark {
-        CourseNote::Warned { line, .. } => session.summary.notes.push(line),
+        CourseNote::Warned(line) => session.summary.notes.push(line),
         CourseNote::Warning(line) => session.warn(line),
         CourseNote::Note(line) => session.note(line),
     }

@@ -102,7 +102,7 @@ fn finite(values: Vec<f32>, path: &Path, name: &str) -> Result<Vec<f32>, Weights
     if values.iter().all(|v| v.is_finite()) {
         return Ok(values);
     }
-    Err(WeightsError::unfit(path, format!("{name}: has values that are not finite")))
+    Err(WeightsError::NotFinite { path: path.to_owned(), tensor: name.to_owned(), run: None })
 }
 
 /// Maps published names to names in the file, if the file contains all of `wanted`.
