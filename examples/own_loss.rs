@@ -57,15 +57,16 @@ impl Criterion for Missed {
         (present + absent).mean().neg()
     }
 
-    /// The same on the host, for `val_loss`: over the whole set, in double precision.
-    fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
-        let Truth::Tags { cells, .. } = truth else { panic!("labels that are no tags") };
+    /// The same of each image on the host, in double precision: their mean is `val_loss`.
+    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
+        let Truth::Tags { cells, tags } = truth else { panic!("labels that are no tags") };
         let cost = |(&x, &has): (&f32, &bool)| {
             let x = f64::from(if has { x } else { -x });
             let loss = (-x).max(0.0) + (-x.abs()).exp().ln_1p();
             if has { self.times * loss } else { loss }
         };
-        logits.iter().zip(cells).map(cost).sum::<f64>() / cells.len().max(1) as f64
+        let images = logits.chunks(*tags).zip(cells.chunks(*tags));
+        images.map(|(logits, cells)| logits.iter().zip(cells).map(cost).sum::<f64>() / *tags as f64).collect()
     }
 }
 

@@ -129,8 +129,7 @@ pub mod engine {
     pub use fastai_runtime::device::DeviceRequest;
     pub use fastai_runtime::engine::{
         HeldOut, Measured, MeasuringLimits, Outcome, Probed, ProbedStage, Run, RunOptions, RunPlace, Surveys, Trained,
-        Validated, completed, is_unfinished, probe, recipe_of_run, resume, run, validate, validate_all,
-        validate_all_within, validate_on, validate_within,
+        Validated, completed, is_unfinished, probe, recipe_of_run, resume, run, validate, validate_all, validate_on,
     };
     pub use fastai_runtime::error::{
         DataError, DataKey, DataPart, DeviceError, FailedStep, FileError, Finding, FindingKind, MissingWeights,

@@ -132,12 +132,16 @@ pub fn grid(axes: &[Axis]) -> Result<Vec<Vec<Override>>, String> {
         }
         let with = |before: &Vec<Override>, value: &String| {
             let mut next = before.clone();
-            next.push(Override { key: axis.key.clone(), value: value.clone() });
+            next.push(over(axis, value.clone()));
             next
         };
         combinations = combinations.iter().flat_map(|before| values.iter().map(move |v| with(before, v))).collect();
     }
     Ok(combinations)
+}
+
+fn over(axis: &Axis, value: String) -> Override {
+    Override { key: axis.key.clone(), value, option: "--over" }
 }
 
 /// Draws `count` different combinations; `unit` returns independent, uniform numbers from `[0, 1)`. The whole grid if it has
@@ -158,8 +162,7 @@ pub fn sample(axes: &[Axis], count: usize, unit: &mut dyn FnMut() -> f64) -> Res
     let (mut seen, mut drawn) = (HashSet::new(), Vec::new());
     // A range of few whole numbers may have fewer combinations than are wanted.
     for _ in 0..count.saturating_mul(100) {
-        let combination: Vec<Override> =
-            axes.iter().map(|axis| Override { key: axis.key.clone(), value: axis.values.draw(unit()) }).collect();
+        let combination: Vec<Override> = axes.iter().map(|axis| over(axis, axis.values.draw(unit()))).collect();
         let text: Vec<String> = combination.iter().map(|o| o.value.clone()).collect();
         if seen.insert(text) {
             drawn.push(combination);

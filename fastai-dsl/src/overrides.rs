@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, Name, Stmt, Value, ValueKind};
 use crate::habits;
 use crate::help;
-use crate::schema::{RANDOM, SECTIONS, SPLITS, Type, chosen, constructs};
+use crate::schema::{RANDOM, SECTIONS, SPLITS, Type, chosen, key_of};
 use crate::spelling::{are_words, is_of_words, joined};
 use crate::suggest::{closest, did_you_mean, is_same, list, misspelt};
 use crate::syntax::read_value;
@@ -19,20 +19,22 @@ pub struct Override {
     pub key: String,
     /// The value as given.
     pub value: String,
+    /// The option of the command line that gave it: `--set`, or `--over` of a sweep.
+    pub option: &'static str,
 }
 
 impl std::str::FromStr for Override {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`: write `data.batch=16`"))?;
-        Ok(Override { key: key.trim().to_string(), value: value.trim().to_string() })
+        Ok(Override { key: key.trim().to_string(), value: value.trim().to_string(), option: "--set" })
     }
 }
 
 /// How an override is written on a command line.
 impl fmt::Display for Override {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--set {}={}", self.key, self.value)
+        write!(f, "{} {}={}", self.option, self.key, self.value)
     }
 }
 
@@ -144,9 +146,7 @@ fn no_split(text: &str) -> Diagnostic {
 fn key_type(draft: &Draft, key: &str) -> Option<Type> {
     let (section, key) = key.split_once('.')?;
     let (word, _) = draft.section(section)?.value.word_and_entries()?;
-    // The key of another construct is answered with its place.
-    let elsewhere = || constructs().find_map(|other| other.key(key));
-    chosen(section, &word.text)?.key(key).or_else(elsewhere).map(|(_, k)| k.ty)
+    key_of(chosen(section, &word.text)?, key).map(|key| key.ty)
 }
 
 /// Whether a string may stand at the key; an unknown key accepts anything.

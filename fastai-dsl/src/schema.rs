@@ -29,6 +29,11 @@ pub fn constructs() -> impl Iterator<Item = &'static Construct> {
         .copied()
 }
 
+/// The key of that name: the construct's own, or else that of another construct, which is answered with its place.
+pub(crate) fn key_of(construct: &Construct, name: &str) -> Option<&'static Key> {
+    construct.key(name).or_else(|| constructs().find_map(|other| other.key(name))).map(|(_, key)| key)
+}
+
 /// The constructs whose keys a section takes in braces; none for a section without keys.
 pub fn choices(section: &str) -> &'static [&'static Construct] {
     match section {

@@ -6,7 +6,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 use proc_macro2::{Span, TokenStream};
 
 use crate::catalog as c;
-use crate::check::{Checked, check_with};
+use crate::check::{Checked, check_words};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Site};
 use crate::draft::{Draft, ValueKind};
 use crate::overrides::{self, Override};
@@ -284,7 +284,7 @@ fn checked(
             value.kind = ValueKind::Broken;
         }
     });
-    check_with(&draft, diagnostics)
+    check_words(&draft, diagnostics)
 }
 
 /// The lexer counts bytes over all texts of a thread. The first token of this text is at its first byte that is neither

@@ -3,7 +3,7 @@
 
 use crate::construct::{Key, Type};
 use crate::draft::{Arg, Draft, Name, Op, Stmt, Value, ValueKind, number};
-use crate::schema::{SECTIONS, chosen, constructs};
+use crate::schema::{SECTIONS, chosen, constructs, key_of};
 use crate::suggest::is_same;
 
 /// What a name in capitals is.
@@ -26,9 +26,7 @@ pub(crate) fn read_words(draft: &mut Draft, capitals: Capitals) {
             && let Some(construct) = chosen(name, &word.text)
         {
             for entry in entries {
-                // Also the key of another construct, which is answered with its place.
-                let elsewhere = || constructs().find_map(|other| other.key(&entry.key.text));
-                if let Some((_, key)) = construct.key(&entry.key.text).or_else(elsewhere) {
+                if let Some(key) = key_of(construct, &entry.key.text) {
                     WordPlace::of_key(key).read(&mut entry.value, capitals);
                 }
             }

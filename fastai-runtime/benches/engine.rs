@@ -1,6 +1,6 @@
 //! How fast the parts of a run are: `cargo bench --profile dev --workspace --bench engine -- [PART ..] [--runs N]` (the dev
-//! profile is optimised, and burn is compiled for it already). The parts are `transforms`, `head` and `run`, all unless
-//! some are named. Whole networks are `fastai bench`'s, single kernels those of the benches of `fastai-kernels`.
+//! profile is optimised, and burn is compiled for it already). The parts are `transforms`, `head`, `losses` and `run`, all
+//! unless some are named. Whole networks are `fastai bench`'s, single kernels those of the benches of `fastai-kernels`.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use fastai_runtime::activations::{CachedExamples, Features};
 use fastai_runtime::data::Traversal;
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::Network;
-use fastai_runtime::random::{Stream, unit};
+use fastai_runtime::random::{Stream, normal, unit};
 use fastai_runtime::train::{Descent, Examples, GroupRates, Learner, Loss};
 use fastai_runtime::transforms::Transform;
 
@@ -57,6 +57,15 @@ fn an_epoch_of_the_head_on_786_cached_rows_of_1024(runs: usize) {
         }
     });
     println!("cached head epoch, 786 x 1024, batch 64: {:.1} ms", seconds * 1e3);
+}
+
+fn the_losses_of_200_000_images(runs: usize) {
+    let (images, classes) = (200_000, 10);
+    let logits = normal(&mut Stream::new(1, "logits").at(&[]), images * classes, 2.0);
+    let labels = Truth::Classes((0..images).map(|image| (image % classes) as u32).collect());
+    let loss = Loss::new(labels, None, &Device::flex());
+    let seconds = best(runs, || drop(std::hint::black_box(loss.of_each(&logits))));
+    println!("losses of {images} images, {classes} classes: {:.1} ms", seconds * 1e3);
 }
 
 fn a_run_on_all_chips() {
@@ -130,8 +139,8 @@ fn main() {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--runs" => runs = arguments.next().and_then(|n| n.parse().ok()).expect("--runs N"),
-            "transforms" | "head" | "run" => parts.push(argument),
-            other => panic!("{other} is none of transforms, head, run, --runs N"),
+            "transforms" | "head" | "losses" | "run" => parts.push(argument),
+            other => panic!("{other} is none of transforms, head, losses, run, --runs N"),
         }
     }
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
@@ -140,6 +149,9 @@ fn main() {
     }
     if wanted("head") {
         an_epoch_of_the_head_on_786_cached_rows_of_1024(runs);
+    }
+    if wanted("losses") {
+        the_losses_of_200_000_images(runs);
     }
     if wanted("run") {
         a_run_on_all_chips();

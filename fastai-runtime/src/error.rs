@@ -85,7 +85,7 @@ pub enum RunError {
         "{}the training loss became {loss} in epoch {epoch} (batch {batch} of the fit, learning rates {}): use smaller \
          rates, or bound the gradient with `clip: 1.0`",
         step.as_ref().map_or(String::new(), |step| format!("{step}: ")),
-        rates.iter().map(|rate| format!("{rate:.2e}")).collect::<Vec<_>>().join(", ")
+        crate::data::figures::rates(rates)
     )]
     Diverged {
         /// The `fit` step of a run.

@@ -23,11 +23,11 @@ pub struct RunFailure {
     pub kind: FailureKind,
     /// The step, counted from 1; `None` if the run failed for another reason than a step.
     pub step: Option<usize>,
-    /// The error, with what helps.
+    /// The error, with what helps; it begins with the fold, if one failed.
     pub error: String,
 }
 
-/// Whether training lost the numbers.
+/// What kind of failure ended a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
@@ -133,7 +133,7 @@ mod tests {
     use crate::error::FailedStep;
 
     #[test]
-    fn a_failure_says_whether_its_batches_fail_again() {
+    fn a_failure_says_whether_training_lost_the_numbers() {
         let step = || FailedStep { number: 3, call: "fit(10.0, 1)".to_string() };
         let diverged = RunError::Diverged { step: Some(step()), loss: f64::NAN, epoch: 0, batch: 2, rates: vec![10.0] };
         let failure = RunFailure::of(&diverged);

@@ -51,7 +51,7 @@ pub fn specified(origin: &SweepOrigin) -> Result<SweepSpec, Failure> {
     }
     if !found.is_empty() {
         let all: Vec<String> = found.into_iter().collect();
-        let all_said = all.join("\n\n").replace("`--set ", "`--over ").replace("| --set ", "| --over ");
+        let all_said = all.join("\n\n").replace("`--set ", "`--over ");
         output::complain_styled(&format!("{all_said}\n\n"));
         let errors = counted(all.len() as u64, "error", "errors");
         eprintln!("{}: {errors} in {}", origin.file, counted(combinations.len() as u64, "combination", "combinations"));
@@ -85,7 +85,7 @@ fn folds_of(origin: &SweepOrigin, recipe: &Recipe, overrides: &[Override]) -> Re
                 recipe.data().valid
             ))
         })?;
-        let held = Override { key: "data.valid".to_string(), value: valid.to_string() };
+        let held = Override { key: "data.valid".to_string(), value: valid.to_string(), option: "--set" };
         let overrides: Vec<Override> = overrides.iter().cloned().chain([held]).collect();
         let read = RecipeText::new(&origin.file, &origin.text, &overrides);
         // The findings of the recipe itself have been reported.

@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Recipe, Source, canonical_text};
-use fastai_runtime::engine::{self, Measured};
+use fastai_runtime::data::figures;
+use fastai_runtime::engine::{self, Measured, MeasuringLimits};
 use fastai_runtime::metrics::{self, Paired, Truth, paired};
 use fastai_runtime::names::{first_names, visible_name};
 use fastai_runtime::predict::Predictor;
@@ -134,10 +135,7 @@ fn facts(a: &Summary, b: &Summary) {
         ("seed", [a, b].map(|s| s.seed.to_string())),
         ("images", [images(a), images(b)]),
         ("classes", [a, b].map(|s| thousands(s.classes.len() as u64))),
-        (
-            "rates found",
-            [a, b].map(|s| s.found_rates.iter().map(|rate| format!("{rate:.2e}")).collect::<Vec<_>>().join(" ")),
-        ),
+        ("rates found", [a, b].map(|s| figures::rates(&s.found_rates))),
         ("working directory", [a, b].map(directory)),
         ("device", [a, b].map(|s| s.device.clone())),
         ("seconds", [a, b].map(|s| format!("{:.0}", s.seconds))),
@@ -243,7 +241,7 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
         let root = recipe.data().root_in(&saved::directory_of(summary));
         let mut progress = progress::auto(args.quiet);
         let watch = Watch { progress: progress.as_mut(), stop: &stop };
-        let validated = engine::validate(recipe, predictor, &root, None, watch)?;
+        let validated = engine::validate(recipe, predictor, &root, MeasuringLimits::default(), watch)?;
         measured.push((root, validated.tta.unwrap_or(validated.plain)));
         metrics.push(recipe.metrics().to_vec());
     }

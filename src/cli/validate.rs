@@ -60,8 +60,8 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     let limits = MeasuringLimits { workers: None, memory: args.memory.limit() };
     // Other data than the run's are new to all networks of an ensemble.
     let validated = match args.data.is_some() && !predictor.folds().is_empty() {
-        true => engine::validate_all_within(&recipe, &predictor, &root, limits, watch)?,
-        false => engine::validate_within(&recipe, &predictor, &root, limits, watch)?,
+        true => engine::validate_all(&recipe, &predictor, &root, limits, watch)?,
+        false => engine::validate(&recipe, &predictor, &root, limits, watch)?,
     };
     drop(progress);
     let thresholds = predictor.thresholds(recipe.metrics().iter().find_map(Metric::fixed_threshold));

@@ -7,7 +7,7 @@ use crate::call::{ROOT, fastai, stderr};
 use crate::folder::summary;
 use crate::small::small;
 #[cfg(unix)]
-use crate::started::{ignores_hup, started};
+use crate::started::{ignores_hup, started, started_run};
 use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -179,9 +179,7 @@ fn a_run_that_a_signal_ends_stops_tidily_and_goes_on_to_the_same_weights() {
     let signals = ["INT", "TERM", "HUP"].into_iter().filter(|signal| *signal != "HUP" || !ignores_hup());
     for signal in signals {
         let out = scratch.path().join(signal);
-        let args: [&std::ffi::OsStr; 5] =
-            ["run".as_ref(), "--device=cpu".as_ref(), "--out".as_ref(), out.as_ref(), recipe.as_ref()];
-        let (mut child, lines) = started(&scratch, &[], &args, "fit(0.05");
+        let (mut child, lines) = started_run(&scratch, &recipe, &out);
         std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap();
         let said: Vec<String> = lines.map(Result::unwrap).collect();
         assert_eq!(child.wait().unwrap().code(), Some(130), "SIG{signal}: {said:?}");

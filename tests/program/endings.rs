@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::call::{ROOT, fastai, stderr};
 use crate::small::{of_classes, small};
 #[cfg(unix)]
-use crate::started::started;
+use crate::started::started_run;
 
 /// A run of a recipe with one class an image, of two batches.
 fn run_of_classes(scratch: &TempDir) -> PathBuf {
@@ -194,9 +194,7 @@ fn a_run_that_a_full_disk_ends_says_how_it_goes_on() {
 fn who_asks_a_killed_run_for_its_model_is_told_how_the_run_goes_on() {
     let scratch = TempDir::new().unwrap();
     let (recipe, out) = (small(&scratch), scratch.path().join("run"));
-    let args: [&std::ffi::OsStr; 5] =
-        ["run".as_ref(), "--device=cpu".as_ref(), "--out".as_ref(), out.as_ref(), recipe.as_ref()];
-    let (mut child, lines) = started(&scratch, &[], &args, "fit(0.05");
+    let (mut child, lines) = started_run(&scratch, &recipe, &out);
     child.kill().unwrap();
     child.wait().unwrap();
     drop(lines);

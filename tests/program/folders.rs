@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::call::{ROOT, fastai, stderr};
 use crate::small::small;
 #[cfg(unix)]
-use crate::started::started;
+use crate::started::started_run;
 
 /// The standard output of a successful command.
 fn stdout(command: &mut Command) -> String {
@@ -316,9 +316,7 @@ fn runs_are_compared_with_a_test_of_their_metrics() {
 fn a_run_that_has_not_ended_is_compared_by_what_it_wrote() {
     let scratch = TempDir::new().unwrap();
     let (recipe, out) = (small(&scratch), scratch.path().join("run"));
-    let args: [&std::ffi::OsStr; 5] =
-        ["run".as_ref(), "--device=cpu".as_ref(), "--out".as_ref(), out.as_ref(), recipe.as_ref()];
-    let (mut child, lines) = started(&scratch, &[], &args, "fit(0.05");
+    let (mut child, lines) = started_run(&scratch, &recipe, &out);
     std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     lines.for_each(drop);
     assert_eq!(child.wait().unwrap().code(), Some(130));

@@ -16,7 +16,7 @@ pub fn started(
     variables: &[(&str, &str)],
     args: &[&std::ffi::OsStr],
     moment: &str,
-) -> (std::process::Child, Lines) {
+) -> (Child, Lines) {
     use std::io::BufRead;
     use std::process::Stdio;
 
@@ -28,6 +28,14 @@ pub fn started(
     let said = lines.by_ref().map(Result::unwrap).find(|line| line.contains(moment));
     assert!(said.is_some(), "{moment} was never said");
     (child, lines)
+}
+
+/// A run on the CPU whose first fit has begun.
+#[cfg(unix)]
+pub fn started_run(scratch: &TempDir, recipe: &std::path::Path, out: &std::path::Path) -> (Child, Lines) {
+    let args: [&std::ffi::OsStr; 5] =
+        ["run".as_ref(), "--device=cpu".as_ref(), "--out".as_ref(), out.as_ref(), recipe.as_ref()];
+    started(scratch, &[], &args, "fit(0.05")
 }
 
 #[cfg(unix)]

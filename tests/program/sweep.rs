@@ -259,7 +259,11 @@ fn what_is_wrong_with_any_combination_is_said_before_anything_trains() {
         ),
         (
             vec!["--over", "model.dropot=0.5"],
-            vec!["has no key `dropot`", "--over model.dropot=0.5", "did you mean `dropout`?"],
+            vec![
+                "has no key `dropot`",
+                "| --over model.dropot=0.5\n |                     ^^^\n",
+                "did you mean `dropout`?",
+            ],
         ),
         (
             vec!["--over", "model.dropout=0.5,2", "--over", "lr=1,20"],

@@ -55,10 +55,14 @@ pub fn check(draft: &Draft) -> Result<Checked, Diagnostics> {
 /// # Errors
 /// Those of [`check`].
 pub fn check_with(draft: &Draft, parsed: Diagnostics) -> Result<Checked, Diagnostics> {
-    let mut out = parsed;
     let mut draft = draft.clone();
     spelling::read_words(&mut draft, Capitals::Constant);
-    let draft = &draft;
+    check_words(&draft, parsed)
+}
+
+/// [`check_with`] for a draft whose words are read.
+pub(crate) fn check_words(draft: &Draft, parsed: Diagnostics) -> Result<Checked, Diagnostics> {
+    let mut out = parsed;
     let (flat, unused) = evaluate(draft, &mut out);
     let recipe = lower(&flat, draft, &unused, &mut out);
     lints::default_valid(draft, &mut out);

@@ -1,4 +1,4 @@
-//! Figures as people read them: losses and metrics in tables, on pages and in messages.
+//! Figures as people read them: losses, metrics and learning rates in tables, on pages and in messages.
 
 /// Figures from here on are powers of ten: their digits say nothing.
 const LARGE: f64 = 1e6;
@@ -8,9 +8,45 @@ pub fn figure(value: f64, decimals: usize) -> String {
     if value.is_finite() && value.abs() >= LARGE { format!("{value:.1e}") } else { format!("{value:.decimals$}") }
 }
 
+/// Three significant digits: `0.012`, `3e-5`.
+pub fn short(value: f64) -> String {
+    let magnitude = value.abs();
+    if magnitude == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    if !(1e-3..1e5).contains(&magnitude) {
+        let text = format!("{value:.2e}");
+        return match text.split_once('e') {
+            Some((digits, power)) => format!("{}e{power}", trimmed(digits)),
+            None => text,
+        };
+    }
+    let decimals = (2 - magnitude.log10().floor() as i32).max(0) as usize;
+    trimmed(&format!("{value:.decimals$}")).to_string()
+}
+
+/// Learning rates, one after the other.
+pub fn rates(rates: &[f64]) -> String {
+    rates.iter().map(|rate| short(*rate)).collect::<Vec<_>>().join(", ")
+}
+
+fn trimmed(digits: &str) -> &str {
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_are_short() {
+        let shorts = [0.0, 0.01, 0.012345, 3.16e-5, 1e-5, 0.5, 12.34, 1234.0, 2e6, -0.25, f64::NAN].map(short);
+        assert_eq!(
+            shorts.each_ref().map(String::as_str),
+            ["0", "0.01", "0.0123", "3.16e-5", "1e-5", "0.5", "12.3", "1234", "2e6", "-0.25", "NaN"]
+        );
+        assert_eq!(rates(&[1e-4, 0.209_123]), "1e-4, 0.209");
+    }
 
     #[test]
     fn large_figures_are_powers_of_ten() {

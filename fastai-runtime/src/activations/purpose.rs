@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic::write_atomic;
 
-/// Why activations were computed: what they are of. It is kept beside them, for people; nothing else reads it.
+/// Why activations were computed: what they are of. It is kept beside them; `fastai cache` reads it, and no run
+/// does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purpose {
     /// The recipe that computed them; others with the same body, preparation and images use them, too.

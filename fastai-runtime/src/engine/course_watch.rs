@@ -30,6 +30,18 @@ pub(super) enum CourseNote {
     Note(String),
 }
 
+/// What there is to say of a fit that has ended.
+#[derive(Debug, Default)]
+pub(super) struct Conclusion {
+    /// The course that its weights took.
+    pub(super) judgement: Option<Judgement>,
+    /// Whether it began with weights that an earlier fit had lost, and has not brought them back, though its own course is no
+    /// failure: more epochs, or fewer, are no remedy.
+    pub(super) stays_lost: bool,
+    /// The statement, if one is due.
+    pub(super) note: Option<CourseNote>,
+}
+
 /// The epochs of a fit that has ended.
 #[derive(Clone, Copy)]
 pub(super) struct Ended<'a> {
@@ -69,25 +81,38 @@ impl CourseWatch {
         Some(self.line(&found))
     }
 
-    /// Whether a fit began with weights that an earlier one had lost, and has not brought them back, though its own course is no
-    /// failure: more epochs, or fewer, are no remedy.
-    pub(super) fn stays_lost(&self, fit: Ended<'_>) -> bool {
-        let begins_lost = self.inherited.is_some_and(Course::loses_weights) && fit.ending == Ending::Complete;
-        let Some(against) = self.against(fit.batch_losses).filter(|_| begins_lost) else { return false };
-        let fails = |verdict: Verdict| verdict.judgement().course.is_failure();
-        let has_failed = Verdict::of(fit.epochs, fit.kept, against).is_some_and(fails);
-        !has_failed && fit.last().is_some_and(|row| !against.has_learned(row))
+    /// Judges a fit that has ended.
+    pub(super) fn conclude(&self, fit: Ended<'_>) -> Conclusion {
+        let Some((against, last)) = self.against(fit.batch_losses).zip(fit.epochs.last()) else {
+            return Conclusion::default();
+        };
+        let verdict = Verdict::of(fit.epochs, fit.kept, against);
+        if self.stays_lost(fit, against, verdict) {
+            return Conclusion { stays_lost: true, ..Conclusion::default() };
+        }
+        let (judgement, note) = self.judged(fit, against, last, verdict);
+        Conclusion { judgement, stays_lost: false, note }
     }
 
-    /// Judges a fit that has ended: the course that its weights took, and what to say.
-    pub(super) fn conclude(&self, fit: Ended<'_>) -> (Option<Judgement>, Option<CourseNote>) {
-        let Some((against, last)) = self.against(fit.batch_losses).zip(fit.epochs.last()) else { return (None, None) };
-        if self.stays_lost(fit) {
-            return (None, None);
-        }
+    /// What [`Conclusion::stays_lost`] says. A fit that warned of a course of its own has that to tell.
+    fn stays_lost(&self, fit: Ended<'_>, against: Against, verdict: Option<Verdict>) -> bool {
+        let begins_lost = self.warned.is_none() && self.inherited.is_some_and(Course::loses_weights);
+        let has_failed = verdict.is_some_and(|verdict| verdict.judgement().course.is_failure());
+        let has_learned = fit.last().is_none_or(|row| against.has_learned(row));
+        begins_lost && fit.ending == Ending::Complete && !has_failed && !has_learned
+    }
+
+    /// The course that the weights of a fit took, and what to say of it.
+    fn judged(
+        &self,
+        fit: Ended<'_>,
+        against: Against,
+        last: &EpochRow,
+        verdict: Option<Verdict>,
+    ) -> (Option<Judgement>, Option<CourseNote>) {
         // More epochs might have changed what is neither lost nor ruined in a fit that was stopped.
         let counts = |verdict: &Verdict| fit.ending == Ending::Complete || verdict.judgement().course.is_failure();
-        let verdict = Verdict::of(fit.epochs, fit.kept, against).filter(counts);
+        let verdict = verdict.filter(counts);
         let note = |line: String| Some(CourseNote::Note(line));
         let before_that = |kept: u64| format!("the best epoch, {kept}, lies before that and was kept");
         match verdict.filter(|verdict| verdict.judgement().course.is_failure()) {
@@ -124,7 +149,7 @@ impl CourseWatch {
 
     /// What the fit warned of, if it did.
     pub(super) fn warning(&self) -> Option<String> {
-        self.strongest().map(|found| self.line(&found))
+        self.warned.and_then(|_| self.strongest()).map(|found| self.line(&found))
     }
 
     /// The strongest course that was certain while the fit went on.
@@ -175,13 +200,13 @@ mod tests {
     const CLASSES: Against =
         Against { constant: 0.69, first: None, before: None, trains_body: false, followed: false, few: false };
 
-    /// Watches the epochs of `(trn_loss, val_loss)`; returns the warnings with their epochs, and the end.
-    fn watch_against(
+    /// Watches the epochs of `(trn_loss, val_loss)`; returns the watch, the warnings with their epochs, and the end.
+    fn watched(
         against: Against,
         inherited: Option<Course>,
         losses: &[(f64, f64)],
         kept: Option<u64>,
-    ) -> (Vec<(u64, String)>, Option<Judgement>, Option<CourseNote>) {
+    ) -> (CourseWatch, Vec<(u64, String)>, Conclusion) {
         let mut watch = CourseWatch::new(STEP.to_string(), FitSetting::default(), Some(against), inherited);
         let mut at = Midway { batch_losses: vec![0.8], ..Midway::default() };
         let mut warned = Vec::new();
@@ -191,8 +216,19 @@ mod tests {
             warned.extend(watch.after_epoch(&at).map(|line| (epoch, line)));
         }
         let ended = Ended { epochs: &at.epochs, batch_losses: &at.batch_losses, kept, ending: Ending::Complete };
-        let (judgement, remark) = watch.conclude(ended);
-        (warned, judgement, remark)
+        let conclusion = watch.conclude(ended);
+        (watch, warned, conclusion)
+    }
+
+    /// The warnings with their epochs, the judgement and the statement.
+    fn watch_against(
+        against: Against,
+        inherited: Option<Course>,
+        losses: &[(f64, f64)],
+        kept: Option<u64>,
+    ) -> (Vec<(u64, String)>, Option<Judgement>, Option<CourseNote>) {
+        let (_, warned, conclusion) = watched(against, inherited, losses, kept);
+        (warned, conclusion.judgement, conclusion.note)
     }
 
     fn watch(losses: &[(f64, f64)], kept: Option<u64>) -> (Vec<(u64, String)>, Option<Judgement>, Option<CourseNote>) {
@@ -265,16 +301,9 @@ mod tests {
     fn weights_that_an_earlier_fit_lost_are_no_want_of_epochs() {
         let stays_lost = |inherited, losses: &[(f64, f64)]| {
             let against = Against { before: Some(1e5), ..CLASSES };
-            let (warned, judgement, remark) = watch_against(against, inherited, losses, None);
+            let (_, warned, found) = watched(against, inherited, losses, None);
             assert!(warned.is_empty(), "{warned:?}");
-            let watch = CourseWatch::new(STEP.to_string(), FitSetting::default(), Some(against), inherited);
-            let row = |(epoch, &(trn_loss, val_loss)): (u64, &(f64, f64))| {
-                let metrics = vec![("accuracy".to_string(), 0.5)];
-                EpochRow { epoch, trn_loss, val_loss, metrics, ..EpochRow::default() }
-            };
-            let epochs: Vec<EpochRow> = (0..).zip(losses).map(row).collect();
-            let ended = Ended { epochs: &epochs, batch_losses: &[0.8], kept: None, ending: Ending::Complete };
-            (watch.stays_lost(ended), judgement.map(|found| found.course), remark.is_some())
+            (found.stays_lost, found.judgement.map(|found| found.course), found.note.is_some())
         };
         let (high, by_heart) = ([(0.66, 0.6), (0.6, 0.5)], [(0.05, 0.9)]);
         assert_eq!(stays_lost(Some(Course::Diverged), &high), (true, None, false));
@@ -284,6 +313,19 @@ mod tests {
             assert_eq!(stays_lost(inherited, &by_heart), (false, Some(Course::Overfitting), true), "{inherited:?}");
         }
         assert_eq!(stays_lost(Some(Course::Diverged), &[(0.3, 0.2)]), (false, None, false), "it has learned anew");
+    }
+
+    #[test]
+    fn what_a_fit_did_itself_is_told_whatever_it_began_with() {
+        let (_, warned, found) = watched(CLASSES, Some(Course::Collapsed), &[(8e10, 3e18), (0.66, 0.6)], None);
+        assert!(warned.len() == 1 && !found.stays_lost, "{warned:?}, {found:?}");
+        assert!(
+            matches!(&found.note, Some(CourseNote::Note(line)) if line.contains("came back from that")),
+            "{found:?}"
+        );
+        // And what it was not warned of for being an earlier one's is not told when it breaks off either.
+        let warning = |inherited| watched(CLASSES, inherited, &[(8e10, 3e18), (8e10, 3e19)], None).0.warning();
+        assert!(warning(None).is_some() && warning(Some(Course::Diverged)).is_none());
     }
 
     #[test]

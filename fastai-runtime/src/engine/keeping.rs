@@ -7,7 +7,8 @@ use burn::module::Module;
 use fastai_dsl::cycle_model;
 
 use super::course_watch::CourseWatch;
-use super::snapshot::{KeptFile, KeptMidway, Snapshot, SnapshotFolder};
+use super::snapshot::{KeptFile, KeptMidway, Snapshot};
+use super::snapshot_folder::SnapshotFolder;
 use super::snapshot_moment::SnapshotMoment;
 use crate::RunError;
 use crate::keeping_times::KeepingTimes;

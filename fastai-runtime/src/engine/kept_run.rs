@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::paused::{Paused, refuse};
-use super::snapshot::{Snapshot, SnapshotFolder};
+use super::snapshot::Snapshot;
+use super::snapshot_folder::SnapshotFolder;
 use crate::RunError;
 use crate::report::RunFolder;
 

@@ -10,7 +10,7 @@ use crate::metrics::{
 };
 use crate::models::DEFAULT_THRESHOLD;
 use crate::predict::{TtaWeights, tag_separator};
-use crate::random::Stream;
+use crate::random::{Stream, bits};
 use crate::report::{Bars, Baseline, ByClass, ClassCount, DataOverview, Evaluation, MeasuredSet, Record, Summary};
 use crate::train::Loss;
 
@@ -247,13 +247,13 @@ fn constant_loss_of(loss: &Loss, spec: LossSpec, classes: usize, weighted: bool)
 const FEWEST_TO_GAIN: usize = 5;
 
 /// Compares `predicted`, for images of these labels, with the [`baseline`] on `train`, image by image in its metric; tags above
-/// `thresholds` are predicted. `draw` returns independent, uniform 64-bit numbers.
+/// `thresholds` are predicted. The bootstrap draws by `seed`.
 pub(super) fn hold_against(
     baseline: &mut Baseline,
     train: &Truth,
     (predicted, truth): (&Probabilities, &Truth),
     thresholds: Option<&Thresholds>,
-    draw: &mut dyn FnMut() -> u64,
+    seed: u64,
 ) {
     let default = Thresholds::All(DEFAULT_THRESHOLD);
     let reached = scores(predicted, truth, thresholds.unwrap_or(&default));
@@ -262,8 +262,9 @@ pub(super) fn hold_against(
     let constant = scores(&constant, truth, &Thresholds::All(0.5));
     let direction = baseline.metric.direction();
     let gains: Vec<f64> = constant.iter().zip(&reached).map(|(old, new)| direction.gain(*old, *new)).collect();
+    let mut rng = Stream::new(seed, "baseline").at(&[]);
     let to_gain = constant.iter().filter(|score| direction.gain(**score, baseline.perfect()) > 0.0).count();
-    let interval = if to_gain < FEWEST_TO_GAIN { None } else { bootstrap(&gains, draw) };
+    let interval = if to_gain < FEWEST_TO_GAIN { None } else { bootstrap(&gains, &mut || bits(&mut rng)) };
     baseline.gain = interval.filter(|ends| ends.iter().all(|end| end.is_finite()));
 }
 
@@ -301,11 +302,10 @@ pub(super) fn overview(dataset: &Dataset, health: &Health) -> DataOverview {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{bits, chance};
+    use crate::random::chance;
 
     fn held(predicted: &Probabilities, truth: &Truth, mut baseline: Baseline, seed: u64) -> Baseline {
-        let mut rng = Stream::new(seed, "held").at(&[]);
-        hold_against(&mut baseline, truth, (predicted, truth), None, &mut || bits(&mut rng));
+        hold_against(&mut baseline, truth, (predicted, truth), None, seed);
         baseline
     }
 

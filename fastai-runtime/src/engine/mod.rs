@@ -22,10 +22,12 @@ mod room;
 mod session;
 mod sets;
 mod snapshot;
+mod snapshot_folder;
 mod snapshot_moment;
 mod steps;
 mod supplied;
 mod survey;
+mod text_differences;
 mod trained;
 mod truths;
 mod validate;
@@ -45,9 +47,7 @@ pub use probe::{Probed, ProbedStage, probe};
 pub use room::{fits_memory, images_of_part, notes_of_parts};
 pub use survey::Surveys;
 pub use trained::{Run, Trained};
-pub use validate::{
-    Measured, MeasuringLimits, Validated, validate, validate_all, validate_all_within, validate_on, validate_within,
-};
+pub use validate::{Measured, MeasuringLimits, Validated, validate, validate_all, validate_on};
 pub use wanted_caches::{WantedCache, WantedCaches, wanted_caches};
 
 use crate::RunError;
@@ -145,7 +145,7 @@ pub fn resume(
 
 /// Whether the run in `folder` can continue: it has begun and is not complete.
 pub fn is_unfinished(folder: &Path) -> bool {
-    snapshot::SnapshotFolder::exists(folder) || folds::exists(folder)
+    snapshot_folder::SnapshotFolder::exists(folder) || folds::exists(folder)
 }
 
 /// Returns the text of the recipe with which the run in `folder` began, from its snapshot.
@@ -156,7 +156,7 @@ pub fn recipe_of_run(folder: &Path) -> Result<String, RunError> {
     if folds::exists(folder) {
         return folds::recipe_of(folder);
     }
-    Ok(snapshot::SnapshotFolder::take(folder)?.read()?.0.recipe)
+    Ok(snapshot_folder::SnapshotFolder::take(folder)?.read()?.0.recipe)
 }
 
 /// Returns the summary of the run in `folder` if it is complete, and removes what a process left that was killed right after
@@ -170,7 +170,7 @@ pub fn completed(folder: &Path) -> Result<Option<Summary>, RunError> {
     }
     let complete = Some(Summary::read(folder)?).filter(|summary| summary.status == Status::Complete);
     if complete.is_some() {
-        snapshot::SnapshotFolder::sweep_complete(folder);
+        snapshot_folder::SnapshotFolder::sweep_complete(folder);
     }
     Ok(complete)
 }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Recipe, canonical_text};
 
-use super::snapshot::{Snapshot, SnapshotFolder, text_differences};
+use super::snapshot::Snapshot;
+use super::snapshot_folder::SnapshotFolder;
+use super::text_differences::text_differences;
 use super::{RunOptions, completed};
 use crate::RunError;
 use crate::error::ResumeError;

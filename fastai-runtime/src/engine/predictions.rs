@@ -12,7 +12,6 @@ use crate::data::Traversal;
 use crate::metrics::{Probabilities, Truth};
 use crate::predict::augmented;
 use crate::progress::Watch;
-use crate::random::{Stream, bits};
 use crate::report::{Evaluation, MeasuredSet, StageSummary};
 use crate::train::Loss;
 
@@ -101,8 +100,7 @@ impl Session<'_> {
     fn hold_against_baseline(&mut self, look: &Look, truth: &Truth) {
         let trained = self.summary.stages.iter().any(|stage| stage.kind == StepKind::Fit) && !self.smoke;
         let Some(baseline) = self.summary.baseline.as_mut().filter(|_| trained) else { return };
-        let mut rng = Stream::new(self.seed, "baseline").at(&[]);
         let (train, predicted) = (self.train_loss.truth(), &look.probabilities);
-        measured::hold_against(baseline, train, (predicted, truth), self.thresholds.as_ref(), &mut || bits(&mut rng));
+        measured::hold_against(baseline, train, (predicted, truth), self.thresholds.as_ref(), self.seed);
     }
 }

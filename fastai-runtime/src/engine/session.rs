@@ -8,7 +8,8 @@ use fastai_dsl::{HeadSpec, Recipe, Stage};
 
 use super::measured::Look;
 use super::sets::Sets;
-use super::snapshot::{KeptFile, SavedLook, Snapshot, SnapshotFolder};
+use super::snapshot::{KeptFile, SavedLook, Snapshot};
+use super::snapshot_folder::SnapshotFolder;
 use super::supplied::Supplied;
 use crate::RunError;
 use crate::activations::ActivationCache;

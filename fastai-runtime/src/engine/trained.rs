@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Classified, Experiment, model_text};
 
-use super::snapshot::text_differences;
 use super::supplied::Supplied;
+use super::text_differences::text_differences;
 use super::validate::{MeasuringLimits, validate_on_with, validate_with};
 use super::{Outcome, RunOptions, Validated, resume, run};
 use crate::data::{Dataset, RgbImage};

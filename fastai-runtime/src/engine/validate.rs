@@ -69,23 +69,9 @@ impl Validated {
 /// of the model. An ensemble is measured out of fold: each image is predicted by the network that did not train on it. The loss of a recipe with `loss: given` is NaN here; `Trained::validate` measures with the program's.
 ///
 /// # Errors
-/// All findings about the data set at once; [`RunError::Stopped`]; a recipe with `data: given`, which [`validate_on`]
-/// measures.
+/// All findings about the data set at once; [`RunError::TooLarge`] if the network does not fit into the memory;
+/// [`RunError::Stopped`]; a recipe with `data: given`, which [`validate_on`] measures.
 pub fn validate(
-    recipe: &Recipe,
-    predictor: &Predictor,
-    root: &Path,
-    workers: Option<usize>,
-    watch: Watch<'_>,
-) -> Result<Validated, RunError> {
-    validate_within(recipe, predictor, root, MeasuringLimits { workers, memory: None }, watch)
-}
-
-/// [`validate`] within these limits.
-///
-/// # Errors
-/// Those of [`validate`]; [`RunError::TooLarge`] if the network does not fit into the memory.
-pub fn validate_within(
     recipe: &Recipe,
     predictor: &Predictor,
     root: &Path,
@@ -95,7 +81,7 @@ pub fn validate_within(
     validate_with(recipe, predictor, root, limits, &Supplied::default(), watch)
 }
 
-/// [`validate_within`] with what the program supplies.
+/// [`validate`] with what the program supplies.
 pub(super) fn validate_with(
     recipe: &Recipe,
     predictor: &Predictor,
@@ -154,20 +140,6 @@ pub fn validate_all(
     recipe: &Recipe,
     predictor: &Predictor,
     root: &Path,
-    workers: Option<usize>,
-    watch: Watch<'_>,
-) -> Result<Validated, RunError> {
-    validate_all_within(recipe, predictor, root, MeasuringLimits { workers, memory: None }, watch)
-}
-
-/// [`validate_all`] within these limits.
-///
-/// # Errors
-/// Those of [`validate_within`].
-pub fn validate_all_within(
-    recipe: &Recipe,
-    predictor: &Predictor,
-    root: &Path,
     limits: MeasuringLimits,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
@@ -216,15 +188,16 @@ fn opened(recipe: &Recipe, size: u32, root: &Path, watch: Watch<'_>) -> Result<D
 /// results equal those that the run reported.
 ///
 /// # Errors
-/// Labels of another task, a class unknown to the model, findings about the images, [`RunError::Stopped`].
+/// Labels of another task, a class unknown to the model, findings about the images, [`RunError::TooLarge`],
+/// [`RunError::Stopped`].
 pub fn validate_on(
     recipe: &Recipe,
     predictor: &Predictor,
     dataset: &Dataset,
-    workers: Option<usize>,
+    limits: MeasuringLimits,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
-    validate_on_with(recipe, predictor, dataset, MeasuringLimits { workers, memory: None }, &Supplied::default(), watch)
+    validate_on_with(recipe, predictor, dataset, limits, &Supplied::default(), watch)
 }
 
 /// [`validate_on`] with what the program supplies.

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use super::numbers::{duration, grouped, metric, short};
 use super::page::{marked, page};
 use super::record::metric_names;
+use super::ruined::Ruined;
 use super::summary::Shortfall;
 use super::{Baseline, Evaluation, Record, StageSummary, Status, Summary, folds, gallery, plot, tables, verdicts};
 use crate::data::byte_units::in_units;
@@ -25,21 +26,21 @@ pub struct WrittenFile {
 ///
 /// All text from outside (class names, paths, the recipe) is escaped.
 pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> String {
+    let ruined = summary.ruined();
     // What the banner says is not said again.
-    let verdict = summary.ruined().map(|ruined| ruined.verdict);
-    let told = [verdict.as_ref(), summary.failure.as_ref().map(|failure| &failure.error)];
+    let told = [ruined.as_ref().map(|ruined| &ruined.verdict), summary.failure.as_ref().map(|failure| &failure.error)];
     let notes: Vec<&String> = summary.notes.iter().filter(|note| !told.contains(&Some(*note))).collect();
     let content = html! {
         h1 { (summary.name) }
         (quotation(summary))
-        (banners(summary))
+        (banners(summary, ruined.as_ref()))
         (headline(summary, record))
         (verdicts::hindsight(summary))
         @match &summary.folds {
             Some(all) => (folds::section(all)),
             None => {
                 h2 { "What each stage brought" }
-                (stages(summary))
+                (stages(summary, ruined.as_ref().map(|ruined| ruined.stage.step)))
             }
         }
         @if !record.fits.is_empty() {
@@ -79,7 +80,8 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
     page(&format!("{} – fastai run", summary.name), &content)
 }
 
-fn banners(summary: &Summary) -> Markup {
+fn banners(summary: &Summary, ruined: Option<&Ruined<'_>>) -> Markup {
+    let baseline = summary.baseline.as_ref().filter(|_| ruined.is_none());
     html! {
         @if summary.smoke {
             div.banner { "SMOKE RUN: two batches a stage, to see whether everything works. The numbers mean nothing." }
@@ -94,9 +96,9 @@ fn banners(summary: &Summary) -> Markup {
                 " numbers are those of the stages that were reached."
             },
         }
-        @if let Some(warning) = summary.lost() { div.banner { "TRAINING FAILED: " (marked(&warning)) "." } }
-        @if let Some(warning) = summary.unbeaten() {
-            @let shortfall = summary.baseline.as_ref().and_then(Baseline::shortfall);
+        @if let Some(ruined) = ruined { div.banner { "TRAINING FAILED: " (marked(&ruined.to_string())) "." } }
+        @if let Some(warning) = baseline.and_then(Baseline::unbeaten) {
+            @let shortfall = baseline.and_then(Baseline::shortfall);
             div.banner {
                 @if shortfall == Some(Shortfall::NotShownBetter) { "NOT SHOWN TO BE BETTER THAN A CONSTANT: " }
                 @else { "NOT BETTER THAN A CONSTANT: " }
@@ -202,9 +204,9 @@ fn honesty(value: &MetricValue) -> Markup {
     }
 }
 
-fn stages(summary: &Summary) -> Markup {
+/// `in_banner` is the first step whose failure the banner tells.
+fn stages(summary: &Summary, in_banner: Option<usize>) -> Markup {
     let mut before: Option<&Evaluation> = None;
-    let in_banner = summary.ruined().map(|ruined| ruined.stage.step);
     html! {
         p.soft {
             "Each fit against the one before it, on the validation images. A change is called clear if the 95 % intervals "
@@ -273,9 +275,10 @@ fn brought(stage: &StageSummary, before: Option<&Evaluation>, in_banner: bool) -
 
 fn epochs(fits: &[FitCurve]) -> Markup {
     let names = metric_names(fits.iter().flat_map(|fit| &fit.epochs));
+    let is_marked = fits.iter().any(|fit| fit.epochs.windows(2).any(|two| rises(&two[0], &two[1])));
     html! {
-        p.soft { "Training loss is smoothed and measured with augmentation and dropout, so it may lie above the validation loss. "
-            span.note { "▲" } " the validation loss rose while the training loss fell." }
+        p.soft { "Training loss is smoothed and measured with augmentation and dropout, so it may lie above the validation loss."
+            @if is_marked { " " span.note { "▲" } " the validation loss rose while the training loss fell." } }
         div.wide { table.narrow {
             thead { tr {
                 th.n { "step" } th.n { "epoch" } th.n { "trn_loss" } th.n { "val_loss" }

@@ -1,6 +1,7 @@
 //! Number formats of the report.
 
 use crate::data::figures::figure;
+pub use crate::data::figures::{rates, short};
 
 /// `12 345`: digits in groups of three, separated by narrow no-break spaces.
 pub fn grouped(n: u64) -> String {
@@ -15,34 +16,12 @@ pub fn grouped(n: u64) -> String {
     text
 }
 
-/// Three significant digits: `0.012`, `3e-5`.
-pub fn short(value: f64) -> String {
-    let magnitude = value.abs();
-    if magnitude == 0.0 || !value.is_finite() {
-        return value.to_string();
-    }
-    if !(1e-3..1e5).contains(&magnitude) {
-        let text = format!("{value:.2e}");
-        return match text.split_once('e') {
-            Some((digits, power)) => format!("{}e{power}", trimmed(digits)),
-            None => text,
-        };
-    }
-    let decimals = (2 - magnitude.log10().floor() as i32).max(0) as usize;
-    trimmed(&format!("{value:.decimals$}")).to_string()
-}
-
-/// Learning rates, one after the other.
-pub fn rates(rates: &[f64]) -> String {
-    rates.iter().map(|rate| short(*rate)).collect::<Vec<_>>().join(", ")
-}
-
 /// The label of a log axis: `1e-5`, `0.01`, `10`.
 pub fn power(value: f64) -> String {
     let exponent = value.log10();
     match exponent.round() as i32 {
         _ if (exponent - exponent.round()).abs() > 1e-6 => short(value),
-        n @ -2..=3 => trimmed(&format!("{:.2}", 10f64.powi(n))).to_string(),
+        n @ -2..=3 => short(10f64.powi(n)),
         n => format!("1e{n}"),
     }
 }
@@ -50,11 +29,6 @@ pub fn power(value: f64) -> String {
 /// Four decimals for metrics and losses, a power of ten for [large ones](figure); a dash for a missing value.
 pub fn metric(value: f64) -> String {
     if value.is_nan() { "–".to_string() } else { figure(value, 4) }
-}
-
-/// A loss for messages: four decimals, or a power of ten if it is large.
-pub fn loss(value: f64) -> String {
-    if value.abs() < 1000.0 { format!("{value:.4}") } else { format!("{value:.1e}") }
 }
 
 /// `0.42 s`, `12.3 s`, `3 min 05 s`, `1 h 02 min`.
@@ -68,10 +42,6 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-fn trimmed(digits: &str) -> &str {
-    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,11 +51,6 @@ mod tests {
         assert_eq!(
             ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"],
             [0, 999, 1000, 1_234_567].map(grouped).each_ref().map(String::as_str)
-        );
-        let shorts = [0.0, 0.01, 0.012345, 3.16e-5, 1e-5, 0.5, 12.34, 1234.0, 2e6, -0.25, f64::NAN].map(short);
-        assert_eq!(
-            shorts.each_ref().map(String::as_str),
-            ["0", "0.01", "0.0123", "3.16e-5", "1e-5", "0.5", "12.3", "1234", "2e6", "-0.25", "NaN"]
         );
         assert_eq!(
             [1e-5, 0.01, 1.0, 10.0, 3e-4].map(power).each_ref().map(String::as_str),

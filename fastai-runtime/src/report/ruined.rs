@@ -5,9 +5,10 @@ use std::fmt;
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{BodyState, Recipe, StepKind, in_todays_words};
 
-use super::numbers::{loss, metric};
+use super::numbers::metric;
 use super::verdicts::{Change, course};
 use super::{Baseline, Evaluation, FitSetting, StageSummary, Summary};
+use crate::data::figures::figure;
 use crate::train::{Course, Judgement};
 
 /// The `fit` whose weights the step after these stages begins with; `None` if there is none, or if another step has put weights
@@ -78,7 +79,7 @@ impl Summary {
         self.ruined().map(|ruined| ruined.in_short)
     }
 
-    /// Returns a warning if the run certainly ended no better than its [baseline](Baseline::unbeaten), and is not
+    /// Returns a warning if the run ended no better than its baseline, or is [not shown to be](Baseline::unbeaten), and is not
     /// [lost](Self::lost), which says it then.
     pub fn unbeaten(&self) -> Option<String> {
         let baseline = self.baseline.as_ref().filter(|_| self.ruined().is_none());
@@ -167,7 +168,7 @@ fn did(course: Course) -> &'static str {
 /// `the run ends with accuracy 0.5263, loss 1.8e22`
 fn ended_with(end: &Evaluation) -> String {
     let first = end.metrics.first().map(|first| format!("{} {}, ", first.name, metric(first.value)));
-    format!("the run ends with {}loss {}", first.unwrap_or_default(), loss(end.val_loss))
+    format!("the run ends with {}loss {}", first.unwrap_or_default(), figure(end.val_loss, 4))
 }
 
 /// The first fit that damaged the body, its course, and the change from what it began with to `end`, which is worse; `None` if it

@@ -4,8 +4,9 @@ use fastai_dsl::{BodyState, Direction, StepKind};
 use maud::{Markup, html};
 
 use super::fit_setting::{Finder, FitSetting};
-use super::numbers::{loss, metric};
+use super::numbers::metric;
 use super::{Baseline, Evaluation, StageSummary, Summary};
+use crate::data::figures::figure;
 use crate::metrics::Paired;
 use crate::train::{Course, Judgement};
 
@@ -80,6 +81,7 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
     let Judgement { course, epoch, trn_loss, val_loss, before, end } = *judgement;
     // A failure leads somewhere: `val_loss 0.3000 -> 3.0e18 -> 2.0e18`.
     let [before, end] = [before, end].map(|other| other.filter(|_| course.is_failure()));
+    let loss = |value: f64| figure(value, 4);
     let led: Vec<String> = before.into_iter().chain([val_loss]).chain(end).map(loss).collect();
     let losses = format!("trn_loss {}, val_loss {}", loss(trn_loss), led.join(" -> "));
     let since = if end.is_some() { format!("from epoch {epoch} on") } else { format!("in epoch {epoch}") };

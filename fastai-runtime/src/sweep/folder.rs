@@ -182,7 +182,7 @@ fn seeded(recipe: &Recipe, seed: u64) -> String {
     if recipe.seed() == seed {
         return text;
     }
-    let seed = Override { key: "seed".to_string(), value: seed.to_string() };
+    let seed = Override { key: "seed".to_string(), value: seed.to_string(), option: "--set" };
     RecipeText::new("best.recipe", &text, &[seed]).result.map_or(text, |checked| checked.recipe.kept_text())
 }
 

@@ -27,9 +27,9 @@ pub(super) fn check(spec: &SweepSpec, options: &RunOptions, progress: &mut dyn P
         match engine::fits_memory(recipe, &plan, options.memory) {
             Ok(parts) => {
                 let split =
-                    plan.stages.iter().zip(&parts).filter(|(_, parts)| **parts > 1).map(|(stage, _)| &stage.step);
-                for (step, note) in split.zip(engine::notes_of_parts(&plan.stages, &parts)) {
-                    add(&mut notes, candidate, &step.to_string(), note);
+                    plan.stages.iter().zip(&parts).filter(|(_, parts)| **parts > 1).map(|(stage, _)| &stage.text);
+                for (call, note) in split.zip(engine::notes_of_parts(&plan.stages, &parts)) {
+                    add(&mut notes, candidate, call, note);
                 }
             }
             Err(error) => {

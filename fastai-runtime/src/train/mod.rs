@@ -12,6 +12,7 @@ mod finder;
 mod fit;
 mod fit_plan;
 mod fit_result;
+mod judgement;
 mod learner;
 mod loss;
 mod loss_scale;
@@ -26,7 +27,7 @@ mod suggestion;
 mod validation;
 
 pub use averaging::{WeightAverage, Weighting};
-pub use course::{Against, Course, FEWEST_TO_JUDGE, Judgement, Verdict, certain};
+pub use course::{Against, FEWEST_TO_JUDGE, Verdict, certain};
 pub use curves::{EpochRow, FindCurve, FitCurve};
 pub use evidence::{Evidence, LowestLosses};
 pub use examples::{ExampleBatch, ExampleBatches, Examples, Inputs};
@@ -34,6 +35,7 @@ pub use finder::{FindPlan, FindResult, find_rate};
 pub use fit::fit;
 pub use fit_plan::FitPlan;
 pub use fit_result::{Ending, FitResult, MeanResult};
+pub use judgement::{Course, Judgement};
 pub use learner::{BatchLoss, Learner};
 pub use loss::{
     AbsoluteError, AsymmetricLoss, BinaryCrossEntropy, ByCell, CellLoss, Criterion, CrossEntropy, FocalCells,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use fastai_runtime::engine::{Outcome, run, validate};
+use fastai_runtime::engine::{MeasuringLimits, Outcome, run, validate};
 use fastai_runtime::models::read_model;
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
 
@@ -34,7 +34,7 @@ fn a_fit_ends_with_the_mean_of_its_last_epochs() {
         let found = outcome.summary.stages[1].evaluation.as_ref().unwrap().val_loss;
         assert!((found - expected).abs() < 1e-6, "{found} {expected}: {epochs:?}");
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-        let again = validate(&recipe, &outcome.predictor(), chips.path(), None, watch).unwrap();
+        let again = validate(&recipe, &outcome.predictor(), chips.path(), MeasuringLimits::default(), watch).unwrap();
         let again = again.plain.evaluation.val_loss;
         assert!((again - expected).abs() < 1e-5, "{again} {expected}");
     }

@@ -1,10 +1,11 @@
 //! What whole runs say of fits that fail, and when.
 
-use crate::chips::Chips;
+use crate::chips::{self, Chips};
+use crate::run::Log;
 use fastai_dsl::DeviceWish;
 use fastai_runtime::RunError;
 use fastai_runtime::device::pick;
-use fastai_runtime::engine::{is_unfinished, run};
+use fastai_runtime::engine::{is_unfinished, resume, run};
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::progress::{Progress, Silent};
 use fastai_runtime::report::{FailureKind, Status, Summary};
@@ -180,4 +181,180 @@ fn a_fit_on_weights_that_another_lost_is_told_as_that() {
     assert_eq!(notes(&summary, "underfitting") + notes(&summary, "overfitting"), 0, "{:?}", summary.notes);
     let report = std::fs::read_to_string(chips.path().join("lost/report.html")).unwrap();
     assert!(report.contains("TRAINING FAILED: step 2 ") && !report.contains("BETTER THAN A CONSTANT: "));
+}
+
+#[test]
+fn a_training_that_diverged_is_said_whatever_the_metrics_are() {
+    let chips = Chips::new(40);
+    let recipe = chips.classes("unfreeze(); fit(10, 2);", "", "clip: 1.0,");
+    let mut log = Log::default();
+    let outcome = run(&recipe, &chips.options("diverged"), &mut log).unwrap();
+    let judgement = outcome.summary.stages[1].judgement.unwrap();
+    assert_eq!(judgement.course, Course::Diverged, "{judgement:?}");
+    assert!(log.has("diverged in epoch 0") && outcome.summary.lost().is_some());
+    let notes = outcome.summary.notes.join("\n");
+    assert!(notes.contains("diverged from epoch 0 on") && !notes.contains("by heart"), "{notes}");
+    let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
+    assert!(report.contains("TRAINING FAILED"));
+    // What helps is said at the epoch; the end says what came of it.
+    let said = log.0.lock().unwrap().join("\n");
+    for text in [&said, &report] {
+        assert_eq!(text.matches("the learning rate is too high").count(), 1, "{text}");
+        assert!(!text.contains("no better than always saying"), "{text}");
+    }
+}
+
+#[test]
+fn a_loss_that_explodes_is_told_once_with_the_rates_of_what_trains() {
+    let chips = Chips::new(40);
+    let recipe = chips.tags("precompute(on); fit(10.0, 300);", "", "");
+    let error = run(&recipe, &chips.options("head"), &mut Silent).unwrap_err();
+    let RunError::Diverged { rates, .. } = &error else { panic!("{error}") };
+    assert_eq!(rates, &[10.0], "the head alone trains");
+    assert!(error.to_string().contains("learning rates 10): use smaller"), "{error}");
+    let summary = Summary::read(&chips.path().join("head")).unwrap();
+    let told = |what: &str| summary.notes.iter().filter(|note| note.contains(what)).count();
+    assert_eq!((told("use smaller rates"), told("diverged in epoch")), (1, 0), "{:?}", summary.notes);
+    // The report has the epochs that the fit finished.
+    let history = std::fs::read_to_string(chips.path().join("head/history.csv")).unwrap();
+    let last = history.lines().count() - 2;
+    let report = std::fs::read_to_string(chips.path().join("head/report.html")).unwrap();
+    assert!(report.contains("<h2>Epochs</h2>") && report.contains(&format!("After epoch {last} of step 2;")));
+    assert!(report.contains("<h3>Last measured</h3>") && !report.contains("Nothing was measured"));
+    assert!(!report.contains("00000000.0000"), "large losses are powers of ten");
+}
+
+#[test]
+fn where_validation_turns_is_marked() {
+    let chips = Chips::new(40);
+    let outcome =
+        run(&chips.tags("precompute(on); fit(0.3, 30);", "", ""), &chips.options("turn"), &mut Silent).unwrap();
+    let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
+    let val_loss: Vec<f64> = history.lines().skip(1).map(|l| l.split(',').nth(3).unwrap().parse().unwrap()).collect();
+    let lowest = (0..30).min_by(|a, b| val_loss[*a].total_cmp(&val_loss[*b])).unwrap();
+    assert_eq!(outcome.summary.stages[1].turned_at, Some(lowest as u64), "{val_loss:?}");
+    let notes = &outcome.summary.notes;
+    assert!(notes.iter().any(|n| n.contains(&format!("overfitting from epoch {lowest} on"))), "{notes:?}");
+}
+
+#[test]
+fn a_body_that_lost_by_training_is_named_where_chance_does_not_explain_it() {
+    let chips = Chips::new(67);
+    let says = "training the body cost more than it brought";
+    let ended = |rate: &str| {
+        let steps = format!("precompute(on); fit(0.05, 6); precompute(off); unfreeze(); fit({rate}, 1);");
+        let text = chips.tags(&steps, "", "clip: 1.0,").to_string();
+        let recipe = chips::recipe(&text.replace("metrics: [f2, log_loss]", "metrics: [log_loss, f2]"));
+        let outcome = run(&recipe, &chips.options(rate), &mut Silent).unwrap();
+        let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
+        (outcome.summary, report.contains(says))
+    };
+    // Of rates that cost more than they bring and yet ruin nothing, some do so by more than chance.
+    let costly = ["0.05", "0.06", "0.07", "0.08", "0.1", "0.15"].map(|rate| (rate, ended(rate)));
+    let (rate, (summary, is_in_report)) = costly
+        .iter()
+        .find(|(_, (summary, _))| summary.stages[4].body_lost)
+        .expect("a rate that costs more than it brings");
+    let loss = |stage: usize| summary.stages[stage].evaluation.as_ref().unwrap().metrics[0].value;
+    let expected = format!("step 5 `fit({rate}, 1)`: log_loss {:.4} became {:.4}: {says}", loss(1), loss(4));
+    let notes = &summary.notes;
+    assert!(notes.iter().any(|note| note.starts_with(&expected)), "{expected} is not in {notes:?}");
+    assert!(!notes.iter().any(|note| note.contains("underfitting")), "{notes:?}");
+    assert!(*is_in_report && !summary.stages[1].body_lost);
+    // What a verdict on the fit explains is not told beside it.
+    let (summary, is_in_report) = ended("2.0");
+    let told: Vec<&String> = summary.notes.iter().filter(|note| note.starts_with("step 5")).collect();
+    assert!(told.len() == 1 && summary.stages[4].judgement.is_some_and(|found| found.course.is_failure()), "{told:?}");
+    assert!(!is_in_report && !told[0].contains(says), "{told:?}");
+    // A rate that changes next to nothing, for better or worse, on 18 images.
+    let (summary, is_in_report) = ended("1e-5");
+    assert!(!is_in_report && !summary.stages[4].body_lost, "{:?}", summary.stages[4]);
+    assert!(!summary.notes.iter().any(|note| note.contains(says)), "{:?}", summary.notes);
+}
+
+#[test]
+fn a_result_that_a_constant_reaches_is_warned_of_whatever_the_task() {
+    let (chips, more) = (Chips::new(40), Chips::new(60));
+    let learn = "precompute(on); fit(0.1, 15);";
+    let learned = more.classes(learn, "", "");
+    let baseline = run(&learned, &more.options("learned"), &mut Silent).unwrap().summary.baseline.unwrap();
+    assert!(baseline.reached.unwrap() > baseline.value && baseline.unbeaten().is_none(), "{baseline:?}");
+    // Every third image has the other class, and those are held out: what is learned does not hold for them.
+    let path = more.path().join("classes.csv");
+    let labels = std::fs::read_to_string(&path).unwrap();
+    let of_row = |(row, line): (usize, &str)| match line.split_once(',') {
+        Some((id, kind)) if row > 0 && (row - 1) % 3 == 0 => {
+            format!("{id},{}\n", if kind == "wet" { "dry" } else { "wet" })
+        }
+        _ => format!("{line}\n"),
+    };
+    std::fs::write(&path, labels.lines().enumerate().map(of_row).collect::<String>()).unwrap();
+    let held_out: Vec<String> = (0..60).step_by(3).map(|row| row.to_string()).collect();
+    let rows = format!("rows([{}])", held_out.join(", "));
+    let misled = chips::recipe(&learned.to_string().replace("random(0.3, seed = 42, fold = 0)", &rows));
+    for (recipe, options, metric, is_certain) in [
+        // A rate that changes nothing.
+        (chips.tags("fit(1e-9, 1);", "", ""), chips.options("tags"), "f2", true),
+        (misled, more.options("misled"), "accuracy", true),
+        // It is worse than a constant answer, which three of twelve images gainsay.
+        (chips.classes("fit(1e-9, 1);", "", ""), chips.options("few"), "accuracy", false),
+    ] {
+        let mut log = Log::default();
+        let outcome = run(&recipe, &options, &mut log).unwrap();
+        let baseline = outcome.summary.baseline.as_ref().unwrap();
+        assert!(baseline.reached.unwrap() < baseline.value, "a network that knows nothing: {baseline:?}");
+        assert_eq!(baseline.reached, Some(outcome.summary.r#final.as_ref().unwrap().metrics[0].value), "{baseline:?}");
+        assert_eq!(outcome.summary.unbeaten().is_some(), is_certain, "{baseline:?}");
+        assert_eq!(log.has(&format!("warn the run ended with {metric} ")), is_certain, "{baseline:?}");
+        let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
+        assert_eq!(report.contains("BETTER THAN A CONSTANT: "), is_certain, "{baseline:?}");
+    }
+    let mut options = chips.options("smoke");
+    options.smoke = true;
+    let smoke = run(&chips.classes("fit(1e-9, 1);", "", ""), &options, &mut Silent).unwrap();
+    assert_eq!(smoke.summary.baseline.unwrap().reached, None, "two batches are not held against anything");
+}
+
+#[test]
+fn a_loss_that_explodes_names_the_step_and_a_way_out() {
+    let chips = Chips::new(40);
+    let recipe = chips.tags("unfreeze(); fit(10.0, 30);", "", "");
+    match run(&recipe, &chips.options("diverged"), &mut Silent) {
+        Err(error) => {
+            let RunError::Diverged { epoch, batch, .. } = &error else { panic!("{error}") };
+            // Counted as the table and `batches.csv` count: from 0, and four batches are an epoch.
+            let history = std::fs::read_to_string(chips.path().join("diverged/history.csv"));
+            let finished = history.map_or(0, |history| history.lines().count() as u64 - 1);
+            assert_eq!((*epoch, *batch / 4), (finished, finished), "{error}");
+            assert!(error.to_string().contains("step 2 `fit(") && error.to_string().contains("clip"), "{error}");
+            let folder = chips.path().join("diverged");
+            let summary = Summary::read(&folder).unwrap();
+            let failure = summary.failure.unwrap();
+            assert_eq!((summary.status, failure.kind), (Status::Failed, FailureKind::LossNotFinite));
+            assert_eq!((failure.step, &failure.error), (Some(2), &error.to_string()));
+            let report = std::fs::read_to_string(folder.join("report.html")).unwrap();
+            assert!(
+                report.contains("<div class=\"banner\">FAILED: step 2 <code>fit(10.0, 30)</code>: the training loss")
+            );
+            assert_eq!(report.matches("use smaller rates").count(), 1, "the banner says it, and no note does");
+            // What was measured last, and all epochs of the history.
+            assert_eq!(report.contains("Nothing was measured"), finished == 0);
+            assert_eq!(report.contains("<h3>Last measured</h3>"), finished > 0);
+            assert_eq!(report.contains("<h2>Epochs</h2>"), finished > 0);
+            // Who wants its model is not sent to what fails again, and who goes on with it is warned.
+            let device = pick(DeviceWish::Cpu).unwrap().device;
+            let refused = Predictor::load(&folder, None, &device).unwrap_err().to_string();
+            assert!(
+                refused.ends_with(
+                    "it failed at step 2 (the training loss is no longer a number): lower its rates and run anew"
+                ),
+                "{refused}"
+            );
+            let mut log = Log::default();
+            let again = resume(&recipe, &folder, &chips.options("diverged"), &mut log).unwrap_err();
+            assert!(matches!(again, RunError::Diverged { .. }), "{again}");
+            assert!(log.has("and the same batches follow at the same rates: lower them and run anew"));
+        }
+        Ok(_) => panic!("a rate of 10 on the whole network must diverge"),
+    }
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use fastai_dsl::{Metric, Recipe};
 use fastai_runtime::RunOptions;
-use fastai_runtime::engine::{completed, is_unfinished, recipe_of_run, resume, run, validate, validate_all};
+use fastai_runtime::engine::{
+    MeasuringLimits, completed, is_unfinished, recipe_of_run, resume, run, validate, validate_all,
+};
 use fastai_runtime::metrics::{self, Thresholds, Truth};
 use fastai_runtime::predict::{PredictOptions, Predictor, image_files};
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
@@ -115,11 +117,11 @@ fn each_fold_is_the_run_that_it_would_be_alone_and_all_of_them_are_an_ensemble()
     let ensemble = load(folder);
     assert_eq!((ensemble.networks().len(), ensemble.folds().len()), (3, 3));
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-    let again = validate(&folded, &ensemble, chips.path(), None, watch).unwrap();
+    let again = validate(&folded, &ensemble, chips.path(), MeasuringLimits::default(), watch).unwrap();
     assert_eq!(figures(&again.plain.evaluation), figures(last));
     assert_eq!(figures(&again.tta.unwrap().evaluation), figures(outcome.summary.tta.as_ref().unwrap()));
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-    let of_fold = validate(&folded, &load(&of_whole), chips.path(), None, watch).unwrap();
+    let of_fold = validate(&folded, &load(&of_whole), chips.path(), MeasuringLimits::default(), watch).unwrap();
     assert_eq!(figures(&of_fold.plain.evaluation), figures(alone.summary.r#final.as_ref().unwrap()));
 
     // It predicts the mean of what its networks predict.
@@ -134,7 +136,7 @@ fn each_fold_is_the_run_that_it_would_be_alone_and_all_of_them_are_an_ensemble()
         assert_eq!(predicted(&outcome.predictor(), &images, tta), together);
     }
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-    let everything = validate_all(&folded, &ensemble, chips.path(), None, watch).unwrap();
+    let everything = validate_all(&folded, &ensemble, chips.path(), MeasuringLimits::default(), watch).unwrap();
     assert_eq!(everything.plain.predictions.len(), 41);
 
     // What an ensemble is not.

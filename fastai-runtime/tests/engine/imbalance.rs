@@ -5,13 +5,13 @@ use std::path::Path;
 use crate::chips::{Chips, recipe, weights};
 use fastai_dsl::Recipe;
 use fastai_runtime::data::Dataset;
-use fastai_runtime::engine::{Outcome, Validated, run, validate};
+use fastai_runtime::engine::{MeasuringLimits, Outcome, Validated, run, validate};
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
 
 fn measured(recipe: &Recipe, outcome: &Outcome, root: &Path) -> Validated {
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-    validate(recipe, &outcome.predictor(), root, None, watch).unwrap()
+    validate(recipe, &outcome.predictor(), root, MeasuringLimits::default(), watch).unwrap()
 }
 
 /// PyTorch's weighted cross-entropy of the measured predictions: the weighted sum by the sum of the images' weights.

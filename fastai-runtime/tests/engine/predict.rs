@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::chips::Chips;
 use burn::tensor::Device;
 use fastai_runtime::RunError;
-use fastai_runtime::engine::{Outcome, Validated, run, validate};
+use fastai_runtime::engine::{MeasuringLimits, Outcome, Validated, run, validate};
 use fastai_runtime::metrics::{ClassRow, Thresholds, Truth};
 use fastai_runtime::predict::{PredictOptions, Predictor, Submission, SubmissionFormat, image_files};
 use fastai_runtime::progress::{Progress, Silent, StopSignal, Watch};
@@ -23,7 +23,7 @@ fn probabilities(predictor: &Predictor, images: &[PathBuf], tta: Option<u32>) ->
 fn measured(chips: &Chips, recipe: &fastai_dsl::Recipe, outcome: &Outcome) -> Validated {
     let predictor = load(&outcome.folder, None).unwrap();
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-    validate(recipe, &predictor, chips.path(), None, watch).unwrap()
+    validate(recipe, &predictor, chips.path(), MeasuringLimits::default(), watch).unwrap()
 }
 
 /// Everything but the training loss and what was chosen while training, of which a saved model knows nothing.
@@ -60,11 +60,15 @@ fn a_saved_model_measures_as_its_run_did() {
     assert_ne!(measured(&other, &recipe, &outcome).plain.evaluation.n, again.plain.evaluation.n);
     std::fs::write(other.path().join("labels.csv"), text.replace("ocean", "sea")).unwrap();
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-    let error = validate(&recipe, &load(&outcome.folder, None).unwrap(), other.path(), None, watch).unwrap_err();
+    let error =
+        validate(&recipe, &load(&outcome.folder, None).unwrap(), other.path(), MeasuringLimits::default(), watch)
+            .unwrap_err();
     assert!(error.to_string().contains("none of the model's: sea"), "{error}");
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
     let wrong = chips.classes("fit(0.05, 1);", "", "");
-    let error = validate(&wrong, &load(&outcome.folder, None).unwrap(), chips.path(), None, watch).unwrap_err();
+    let error =
+        validate(&wrong, &load(&outcome.folder, None).unwrap(), chips.path(), MeasuringLimits::default(), watch)
+            .unwrap_err();
     assert!(matches!(error, RunError::Weights(_)), "{error}");
 }
 

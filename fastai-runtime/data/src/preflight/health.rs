@@ -134,6 +134,4 @@ pub struct Together {
     pub split: Valid,
     /// The pairs of which it holds out one image alone, in some fold if it holds out each in turn.
     pub parted: usize,
-    /// The pairs of which the recipe's split does.
-    pub before: usize,
 }

@@ -27,14 +27,13 @@ const FINE: usize = FINE_WIDTH * FINE_HEIGHT;
 /// Smallest variance of a pattern, in squared levels of 255: below it, rounding and compression alter a copy as much as
 /// another image differs.
 const LEAST_PATTERN: f64 = 4.0;
-/// Largest Hamming distance of two hashes at which the thumbnails are compared. It saves time only: patterns that correlate
-/// differ in fewer bits.
+/// Largest Hamming distance of two hashes at which the thumbnails are compared. It saves time: the hashes of copies of
+/// photos differ in fewer bits as a rule.
 const NEAR_BITS: u32 = 20;
 /// Smallest correlation of the patterns of similar images.
 const NEAR_PATTERN: f64 = 0.97;
-/// Smallest correlation of the steps between neighbouring cells of the fine grids of similar images. Of copies of photos, 99 in
-/// 100 reach 0.98 if they are compressed or scaled to half the size, and 0.94 if they lost 1 % at each edge; different pictures
-/// of one coast reach 0.83.
+/// Smallest correlation of the steps between neighbouring cells of the fine grids of similar images: copies that were compressed,
+/// scaled or trimmed a little are above it, different pictures of one coast below.
 const NEAR_STEPS: f64 = 0.85;
 /// Largest root-mean-square difference of two thumbnails of similar images, in levels of 255.
 const NEAR_LEVELS: f64 = 20.0;

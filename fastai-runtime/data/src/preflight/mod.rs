@@ -190,11 +190,8 @@ impl<'a> Preflight<'a> {
             };
             let advice = format!("{} of {} images cannot be decoded: {advice}", broken.len(), paths.len());
             let count = FindingKind::Unusable { count: broken.len(), of: paths.len() };
-            let finding = |(path, reason): (PathBuf, String)| {
-                let text = format!("{}: {reason}", path.display());
-                Finding::new(FindingKind::BrokenImage { path }, text)
-            };
-            findings.extend("broken images", broken.into_iter().map(finding).collect());
+            let finding = |(path, reason): &(PathBuf, String)| Finding::broken_image(path, reason);
+            findings.extend("broken images", broken.iter().map(finding).collect());
             findings.push(count, advice);
         }
         pairs::compare(dataset, &looks, self.duplicates, near, self.stop, &mut health, &mut left_out);
@@ -356,19 +353,8 @@ mod tests {
 
     fn check(dataset: &mut Dataset, known: Option<&Path>, progress: &mut dyn Progress) -> Result<Health, OpenError> {
         let stop = StopSignal::default();
-        let (corrupt, duplicates) = (Corrupt::Deny, Duplicates::Drop);
-        Preflight {
-            corrupt,
-            duplicates,
-            size: 8,
-            bits: 16,
-            extent: fastai_dsl::Extent::All,
-            limit: None,
-            known,
-            in_turn: false,
-            stop: &stop,
-        }
-        .check(dataset, progress)
+        let all = crate::tests::preflight(Corrupt::Deny, Duplicates::Drop, 8, &stop);
+        Preflight { known, ..all }.check(dataset, progress)
     }
 
     fn findings(result: Result<Health, OpenError>) -> DataError {

@@ -57,7 +57,9 @@ pub(super) fn survey(data: &Data, dataset: &Dataset, looks: &Described, health: 
         pair.sort_unstable();
         pair
     };
-    let found: BTreeSet<[PathBuf; 2]> = found.into_iter().chain(health.near.iter().cloned()).map(sorted).collect();
+    // Folds in turn say the same, whichever one asks.
+    let of_split = health.near.iter().filter(|_| !in_turn).cloned();
+    let found: BTreeSet<[PathBuf; 2]> = found.into_iter().chain(of_split).map(sorted).collect();
     let near = places(&found, &rows);
     let now = parted(&data.valid, &rows, &near);
     if in_turn {
@@ -70,7 +72,8 @@ pub(super) fn survey(data: &Data, dataset: &Dataset, looks: &Described, health: 
         return;
     }
     // Without an image, all others are dealt out anew.
-    let trained: HashSet<&Path> = dataset.train.iter().map(|item| item.path.as_path()).collect();
+    let trained = dataset.train.iter().filter(|_| !in_turn);
+    let trained: HashSet<&Path> = trained.map(|item| item.path.as_path()).collect();
     let paths: Vec<[&Path; 2]> = found.iter().map(|pair| pair.each_ref().map(PathBuf::as_path)).collect();
     health.removable = few_of(paths, &trained);
     if health.removable.is_empty() {
@@ -113,7 +116,7 @@ fn propose(
         let parted = count(&parted(&split, rows, near));
         let fewer = best.as_ref().map_or(HARDLY * parted <= now, |best| parted < best.parted);
         if fewer && TurnSides::of(&split, task, rows).serve_as(&own) {
-            best = Some(Together { split, parted, before: now });
+            best = Some(Together { split, parted });
         }
     }
     best

@@ -61,7 +61,7 @@ pub trait Progress: Send {
             inner.table_header(columns);
         }
     }
-    /// Prints one row of the table: the epoch from 0, and one value per further column (6 decimals).
+    /// Prints one row of the table: the epoch from 0, and one value per further column.
     fn table_row(&mut self, epoch: u64, values: &[f64]) {
         if let Some(inner) = self.inner() {
             inner.table_row(epoch, values);

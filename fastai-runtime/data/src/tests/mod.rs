@@ -81,7 +81,7 @@ fn rows(rows: &[(&str, &str, &str)]) -> TempDir {
 }
 
 /// The check of all images with these policies.
-fn preflight(corrupt: Corrupt, duplicates: Duplicates, size: u32, stop: &StopSignal) -> Preflight<'_> {
+pub(crate) fn preflight(corrupt: Corrupt, duplicates: Duplicates, size: u32, stop: &StopSignal) -> Preflight<'_> {
     let extent = fastai_dsl::Extent::All;
     Preflight { corrupt, duplicates, size, bits: 16, extent, limit: None, known: None, in_turn: false, stop }
 }

@@ -14,7 +14,6 @@ use crate::metrics::{Measure, Probabilities, Truth};
 use crate::models::WeightsError;
 use crate::predict::{Predictor, fold_folder};
 use crate::progress::Watch;
-use crate::random::{Stream, bits};
 use crate::report::out_of_fold::{self, OutOfFoldRow};
 use crate::report::{DataOverview, Evaluation, Folds, MeasuredSet, Status};
 
@@ -97,9 +96,8 @@ impl FoldedRun<'_> {
         self.record.gallery = worst::gallery(&last, truth, &items, &classes, thresholds.as_ref());
         self.summary.baseline = measured::baseline(truth, truth, &classes, &self.recipe.data().source);
         if let Some(baseline) = self.summary.baseline.as_mut().filter(|_| !self.summary.smoke) {
-            let mut rng = Stream::new(self.summary.seed, "baseline").at(&[]);
             let answers = (&plain.probabilities, truth);
-            measured::hold_against(baseline, truth, answers, thresholds.as_ref(), &mut || bits(&mut rng));
+            measured::hold_against(baseline, truth, answers, thresholds.as_ref(), self.summary.seed);
         }
         if let Some(folds) = &mut self.summary.folds {
             folds.thresholds = thresholds;

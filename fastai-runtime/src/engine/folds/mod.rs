@@ -16,7 +16,7 @@ use fastai_dsl::Recipe;
 pub(super) use kept::KeptFold;
 
 use super::paused::{Paused, ended, refuse};
-use super::snapshot::SnapshotFolder;
+use super::snapshot_folder::SnapshotFolder;
 use super::{Outcome, RunOptions, completed, is_unfinished, run_here};
 use crate::RunError;
 use crate::data::{DataError, Dataset, Finding, FindingKind};
@@ -245,9 +245,10 @@ impl<'a> FoldedRun<'a> {
             return error;
         }
         self.summary.status = Status::Failed;
-        self.summary.failure = Some(RunFailure::of(&error));
         let of = fold.map_or_else(String::new, |index| format!("fold {}: ", index + 1));
-        self.summary.notes.push(format!("{of}{error}"));
+        let said = format!("{of}{error}");
+        self.summary.failure = Some(RunFailure { error: said.clone(), ..RunFailure::of(&error) });
+        self.summary.notes.push(said);
         if let Err(second) = self.write_pages() {
             self.progress.warn(&second.to_string());
         }

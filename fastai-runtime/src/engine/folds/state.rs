@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::RunError;
 use crate::engine::RunOptions;
 use crate::engine::paused::Beginning;
-use crate::engine::snapshot::FOLDS;
+use crate::engine::snapshot_folder::FOLDS;
 use crate::engine::supplied;
 use crate::error::ResumeError;
 use crate::report::refuse_link;

@@ -58,11 +58,10 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     summary.turned_at = turning_point(&result.epochs).filter(|_| !has_few(session)).map(|turn| turn.epoch);
     let ended =
         Ended { epochs: &result.epochs, batch_losses: &result.batch_losses, kept: result.kept, ending: result.ending };
-    let (judgement, remark) = watch.conclude(ended);
-    summary.judgement = judgement;
-    summary.stays_lost = watch.stays_lost(ended);
-    if let Some(remark) = remark {
-        say(session, remark);
+    let conclusion = watch.conclude(ended);
+    (summary.judgement, summary.stays_lost) = (conclusion.judgement, conclusion.stays_lost);
+    if let Some(note) = conclusion.note {
+        say(session, note);
     }
     let predicted = result.predictions.take().zip(final_losses(&result));
     session.look = predicted.map(|(probabilities, (loss, trn_loss))| Look {

@@ -7,6 +7,7 @@ use fastai_dsl::{Base, BodyState, LrFind, Step};
 use super::{Running, descent, mixing, precompute, timed};
 use crate::RunError;
 use crate::activations::Part;
+use crate::data::figures::short;
 use crate::engine::session::Session;
 use crate::error::FailedStep;
 use crate::progress::Watch;
@@ -54,7 +55,7 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
     let rate = match (found.suggestion, find.or) {
         (Some(suggestion), _) => {
             let Suggestion { rate, basis } = suggestion;
-            let said = format!("lr_find suggests {rate:.2e} ({})", suggestion.chosen_by(find.suggest));
+            let said = format!("lr_find suggests {} ({})", short(rate), suggestion.chosen_by(find.suggest));
             session.note(match basis {
                 Basis::Fall => said,
                 Basis::Rise => format!(
@@ -74,9 +75,9 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
         (None, None) => match last_rate(session, index) {
             Some(rate) => {
                 session.note(format!(
-                    "lr_find suggests nothing; a tenth of the head's last rate is used, {:.2e}; see {}. `or = 1e-3` in the \
+                    "lr_find suggests nothing; a tenth of the head's last rate is used, {}; see {}. `or = 1e-3` in the \
                      step chooses another",
-                    rate / 10.0,
+                    short(rate / 10.0),
                     plot.display()
                 ));
                 rate / 10.0

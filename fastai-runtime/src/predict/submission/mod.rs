@@ -219,12 +219,3 @@ fn first_of(mut findings: Vec<Finding>) -> Vec<Finding> {
     }
     findings
 }
-
-fn shortened(mut list: Vec<String>) -> Vec<String> {
-    let more = list.len().saturating_sub(SHOWN);
-    list.truncate(SHOWN);
-    if more > 0 {
-        list.push(format!("and {more} more"));
-    }
-    list
-}

@@ -10,10 +10,11 @@ use fastai_dsl::TaskKind;
 use flate2::read::MultiGzDecoder;
 
 use super::layout::{probability, single};
-use super::{Submission, SubmissionCell, SubmissionFormat, shortened};
+use super::{SHOWN, Submission, SubmissionCell, SubmissionFormat};
 use crate::RunError;
 use crate::data::{DataError, Finding, FindingKind, test_id};
 use crate::models::ModelMeta;
+use crate::names::first_names;
 
 /// Largest sample submission that is read, bytes after decompression.
 const MOST: u64 = 1 << 30;
@@ -62,13 +63,11 @@ pub(super) fn plan(
     }
     let rows: Vec<usize> = found.into_iter().flatten().collect();
     let used: HashSet<usize> = rows.iter().copied().collect();
-    let left: Vec<String> = (0..images.len())
-        .filter(|image| !used.contains(image))
-        .map(|image| format!("{:?}", names.ids[image]))
-        .collect();
+    let left: Vec<String> =
+        (0..images.len()).filter(|image| !used.contains(image)).map(|image| names.ids[image].to_string()).collect();
     let notes = match left.len() {
         0 => Vec::new(),
-        n => vec![format!("{n} images are not in the sample and are left out: {}", shortened(left).join(", "))],
+        n => vec![format!("{n} images are not in the sample and are left out: {}", listed(&left))],
     };
     let images = rows.into_iter().map(|image| images[image].clone()).collect();
     let labels = super::labels(meta, &cells);
@@ -119,7 +118,7 @@ fn no_table(path: &Path, line: Option<u64>, text: String) -> RunError {
 
 /// The first names, in quotes.
 fn listed(names: &[String]) -> String {
-    shortened(names.iter().map(|name| format!("{name:?}")).collect()).join(", ")
+    first_names(names.iter().map(|name| format!("{name:?}")), SHOWN)
 }
 
 fn read(path: &Path, names: &Names) -> Result<Sample, RunError> {

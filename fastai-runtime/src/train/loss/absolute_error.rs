@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::{Criterion, errors, wanted};
-use crate::metrics::{Truth, mean};
+use crate::metrics::Truth;
 use crate::train::Targets;
 
 /// Mean absolute error of numbers. The numbers of mixed images are blended.
@@ -14,10 +14,6 @@ impl Criterion for AbsoluteError {
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1> {
         let wanted = wanted(truth, targets, &logits.device());
         (logits - wanted).abs().mean()
-    }
-
-    fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
-        mean(&self.of_images(logits, truth))
     }
 
     fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {

@@ -4,7 +4,7 @@ use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Criterion, foreign, rows};
-use crate::metrics::{Probabilities, Truth, log_loss, mean};
+use crate::metrics::{Probabilities, Truth, log_loss};
 use crate::train::Targets;
 
 /// Binary cross-entropy of the sigmoid, from logits: the plain mean over all cells, each times the weight of its tag.
@@ -45,10 +45,6 @@ impl Criterion for BinaryCrossEntropy {
             None => losses.mean(),
             Some(weights) => (losses * weights.clone()).mean(),
         }
-    }
-
-    fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
-        mean(&self.of_images(logits, truth))
     }
 
     fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::TaskKind;
 
 use super::{Criterion, foreign, rows};
-use crate::metrics::{Truth, mean};
+use crate::metrics::Truth;
 use crate::train::Targets;
 
 /// The loss of a cell, from its logit.
@@ -73,10 +73,6 @@ impl<L: CellLoss> Criterion for ByCell<L> {
             None => losses.mean(),
             Some(weights) => (losses * weights.clone()).mean(),
         }
-    }
-
-    fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
-        mean(&self.of_images(logits, truth))
     }
 
     fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {

@@ -30,18 +30,17 @@ pub trait Criterion: Debug + Send + Sync {
     /// Mean loss `[1]` of logits `[batch, output]`; `targets` are rows of `truth`, with the mix of their images.
     ///
     /// # Panics
-    /// If `truth` belongs to another task; `of_set` panics too.
+    /// If `truth` belongs to another task; `of_images` and `of_set` panic too.
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1>;
 
-    /// Mean loss of logits `[image, output]` of all images in `truth`, in double precision, without smoothing and mixing.
-    fn of_set(&self, logits: &[f32], truth: &Truth) -> f64;
+    /// The loss of each image alone, of logits `[image, output]`, in double precision, without smoothing and mixing. How the losses
+    /// differ from image to image tells how certain their mean is.
+    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64>;
 
-    /// The loss of each image, as [`of_set`](Self::of_set) has it for a set of that image alone: how the losses differ from image
-    /// to image tells how certain their mean is. Asks `of_set` once for each image; a criterion that computes them in one pass
-    /// over the logits saves as many copies of labels.
-    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
-        let of_image = |(image, row): (usize, &[f32])| self.of_set(row, &truth.select(&[image]));
-        rows(logits, truth).enumerate().map(of_image).collect()
+    /// Mean loss of all images in `truth`: unless a criterion counts images differently, the mean of
+    /// [`of_images`](Self::of_images).
+    fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
+        mean(&self.of_images(logits, truth))
     }
 
     /// Mean loss of predictions that are probabilities already, such as means over several; unless a criterion says otherwise,
@@ -199,11 +198,8 @@ fn foreign(truth: &Truth) -> ! {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::metrics::log_loss_of_images;
-    use crate::random::{Stream, normal};
 
     const LOGITS: [f32; 6] = [2.0, -1.0, 0.5, -30.0, 0.0, 60.0];
 
@@ -282,23 +278,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "measures times: in a release build, alone, with --nocapture"]
-    fn the_losses_of_many_images_take_one_pass() {
-        let (images, classes) = (200_000, 10);
-        let logits = normal(&mut Stream::new(1, "logits").at(&[]), images * classes, 2.0);
-        let labels = Truth::Classes((0..images).map(|image| (image % classes) as u32).collect());
-        let loss = Loss::new(labels, None, &Device::flex());
-        let timed = |losses: &dyn Fn() -> Vec<f64>| {
-            let began = Instant::now();
-            (losses(), began.elapsed())
-        };
-        let (alone, slow) = timed(&|| one_at_a_time(&loss, &logits));
-        let (each, fast) = timed(&|| loss.of_each(&logits));
-        println!("{images} images of {classes} classes: {fast:?} in one pass, {slow:?} one at a time");
-        assert!(each.iter().zip(&alone).all(|(each, alone)| (each - alone).abs() <= 1e-6 * alone.max(1.0)));
-    }
-
-    #[test]
     fn a_loss_of_ones_own_takes_the_same_place() {
         #[derive(Debug)]
         struct Squares;
@@ -306,8 +285,8 @@ mod tests {
             fn of_batch(&self, logits: Tensor<2>, _: &Truth, _: Targets<'_>) -> Tensor<1> {
                 logits.square().mean()
             }
-            fn of_set(&self, logits: &[f32], _: &Truth) -> f64 {
-                logits.iter().map(|x| f64::from(x * x)).sum::<f64>() / logits.len() as f64
+            fn of_images(&self, logits: &[f32], _: &Truth) -> Vec<f64> {
+                logits.iter().map(|x| f64::from(x * x)).collect()
             }
         }
         let loss = Loss::of_criterion(Truth::Values(vec![0.0; 6]), Arc::new(Squares));

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::{Criterion, errors, wanted};
-use crate::metrics::{Truth, mean};
+use crate::metrics::Truth;
 use crate::train::Targets;
 
 /// Mean squared error of numbers. The numbers of mixed images are blended.
@@ -14,10 +14,6 @@ impl Criterion for SquaredError {
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1> {
         let wanted = wanted(truth, targets, &logits.device());
         (logits - wanted).square().mean()
-    }
-
-    fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
-        mean(&self.of_images(logits, truth))
     }
 
     fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
@@ -38,10 +34,6 @@ impl Criterion for Huber {
         let errors = (logits.clone() - wanted(truth, targets, &logits.device())).abs();
         let small = errors.clone().clamp_max(self.delta);
         (small.clone().square() * 0.5 + (errors - small) * self.delta).mean()
-    }
-
-    fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
-        mean(&self.of_images(logits, truth))
     }
 
     fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {

@@ -121,7 +121,6 @@ impl FirstRow<'_> {
     fn written(&self, key: DataKey, name: &str) -> String {
         match self.valid {
             Valid::Grouped { .. } if key == DataKey::Valid => format!("{key}: grouped({name:?})"),
-            Valid::Column(_) if key == DataKey::Valid => format!("{key}: column({name:?})"),
             valid if key == DataKey::Valid => format!("{key}: {}", valid.in_short()),
             _ => format!("{key}: {name:?}"),
         }

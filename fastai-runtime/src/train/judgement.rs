@@ -1,0 +1,97 @@
+//! The name of the course that a fit took, and where it began.
+
+use serde::{Deserialize, Serialize};
+
+use super::curves::EpochRow;
+use crate::metrics::number_or_nan;
+
+/// A name for the course that a `fit` took, the worst first. Which explains which says [`explains`](Self::explains).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Course {
+    /// The loss left the range of any answer.
+    Diverged,
+    /// The network answers the same for every image, and badly: units of it died.
+    SameAnswer,
+    /// The losses fell back to those of a constant answer.
+    Collapsed,
+    /// Training the body raised the loss from its first epoch on, on the same images by more than chance explains.
+    Damaged,
+    /// The losses are those of a constant answer and do not fall.
+    NothingLearned,
+    /// Since its lowest epoch the validation loss rose, on the same images by more than chance explains (p < 0.01 in an exchange
+    /// test) or by half for three epochs, while the training loss fell below it; or it is above a constant answer's by more than two standard errors, and the
+    /// training loss is far below it.
+    Overfitting,
+    /// Training and validation loss are both high.
+    Underfitting,
+}
+
+impl Course {
+    /// Whether the fit did harm or nothing at all, rather than too little or too much.
+    pub fn is_failure(self) -> bool {
+        !matches!(self, Course::Overfitting | Course::Underfitting)
+    }
+
+    /// Whether it leaves nothing of what the weights knew.
+    pub fn loses_weights(self) -> bool {
+        matches!(self, Course::Diverged | Course::SameAnswer | Course::Collapsed)
+    }
+
+    /// Whether it leaves weights of which the course `later` tells nothing else.
+    pub fn explains(self, later: Course) -> bool {
+        self.loses_weights() && self <= later && later.is_failure() && later != Course::Damaged
+    }
+}
+
+/// A course with the epoch in which it began.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The course.
+    pub course: Course,
+    /// The epoch of the `fit`, from 0: where the course began, or the last one for losses that are high.
+    pub epoch: u64,
+    /// Training loss after that epoch.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub trn_loss: f64,
+    /// Validation loss after that epoch.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub val_loss: f64,
+    /// Validation loss of the epoch before, or of the `fit` before: what the course led away from; `None` where there is no
+    /// such number, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<f64>,
+    /// Validation loss after the last epoch that was judged: where the course led to; `None` if that is `epoch`, where it is no
+    /// number, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<f64>,
+}
+
+impl Judgement {
+    /// The same course, judged after the epoch `last`.
+    pub fn up_to(self, last: &EpochRow) -> Self {
+        let end = (last.epoch > self.epoch && last.val_loss.is_finite()).then_some(last.val_loss);
+        Judgement { end, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_network_explains_what_is_found_in_it_later() {
+        let explained = |course: Course| {
+            let all =
+                [Course::Diverged, Course::SameAnswer, Course::Collapsed, Course::Damaged, Course::NothingLearned];
+            let rest = [Course::Overfitting, Course::Underfitting];
+            all.into_iter().chain(rest).filter(|later| course.explains(*later)).collect::<Vec<_>>()
+        };
+        let after_collapse = [Course::Collapsed, Course::NothingLearned];
+        assert_eq!(explained(Course::Collapsed), after_collapse);
+        assert_eq!(explained(Course::Diverged)[..2], [Course::Diverged, Course::SameAnswer]);
+        assert_eq!(explained(Course::Diverged)[2..], after_collapse);
+        // Each fit damages by its own rates, and the next one may learn.
+        assert!(explained(Course::Damaged).is_empty() && explained(Course::NothingLearned).is_empty());
+    }
+}
