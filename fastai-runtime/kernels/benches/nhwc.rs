@@ -191,11 +191,11 @@ fn norm(isa: Isa) {
         let out = Map::new(&y, shape);
         line(&name("clamp gradient"), isa, 4 * numbers, 0.0, || {
             let g = &mut MapMut::new(&mut g, shape);
-            drop(norm::clamp_gradient(isa, dy, Clamped::Map(out), [0.0, 6.0], Some((x, &each)), g));
+            drop(norm::clamp_gradient(isa, Some(dy), Clamped::Map(out), [0.0, 6.0], Some((x, &each)), g));
         });
         line(&name("clamp gradient in place"), isa, 4 * numbers, 0.0, || {
             let g = &mut MapMut::new(&mut g, shape);
-            drop(norm::clamp_gradient_in_place(isa, Clamped::Map(out), [0.0, 6.0], Some((x, &each)), g));
+            drop(norm::clamp_gradient(isa, None, Clamped::Map(out), [0.0, 6.0], Some((x, &each)), g));
         });
         let factors = GradientFactors { gradient: &each, distance: &each, mean: &each, shift: &each };
         line(&name("input gradient in place"), isa, 3 * numbers, 0.0, || {

@@ -168,7 +168,8 @@ impl Each for Slope {
     }
 }
 
-/// What a pass over maps of one shape reads and writes; without a source it is what the output holds.
+/// What a pass over maps of one shape reads and writes; without a source it is what the output holds. With a map beside the
+/// source it is the pass backward.
 #[derive(Clone, Copy)]
 struct ActivationSpan<'a> {
     source: Option<Map<'a>>,
@@ -179,39 +180,23 @@ struct ActivationSpan<'a> {
 }
 
 dispatch! {
-    unsafe fn forward(isa, activation: SmoothActivation, pass: ActivationSpan<'_>, pixels: std::ops::Range<usize>) = forward_body;
-}
-dispatch! {
-    unsafe fn backward(isa, activation: SmoothActivation, pass: ActivationSpan<'_>, pixels: std::ops::Range<usize>) = backward_body;
+    unsafe fn span(isa, activation: SmoothActivation, pass: ActivationSpan<'_>, pixels: std::ops::Range<usize>) = span_body;
 }
 
 /// Calls `each` for an activation that is a constant in it.
 macro_rules! constant {
-    ($activation:ident, $each:ident, $pass:ident, $pixels:ident, [$($name:ident)*]) => {
-        match $activation {
-            $(SmoothActivation::$name => each::<V, _>($each(SmoothActivation::$name), $pass, $pixels),)*
+    ($activation:ident, $pass:ident, $pixels:ident, [$($name:ident)*]) => {
+        match ($activation, $pass.at) {
+            $((SmoothActivation::$name, None) => each::<V, _>(ActivationValue(SmoothActivation::$name), $pass, $pixels),
+              (SmoothActivation::$name, Some(_)) => each::<V, _>(Slope(SmoothActivation::$name), $pass, $pixels),)*
         }
     };
 }
 
 #[inline(always)]
-unsafe fn forward_body<V: Math>(
-    activation: SmoothActivation,
-    pass: ActivationSpan<'_>,
-    pixels: std::ops::Range<usize>,
-) {
+unsafe fn span_body<V: Math>(activation: SmoothActivation, pass: ActivationSpan<'_>, pixels: std::ops::Range<usize>) {
     // SAFETY: the caller's.
-    unsafe { constant!(activation, ActivationValue, pass, pixels, [Sigmoid Silu Gelu HardSigmoid HardSwish]) }
-}
-
-#[inline(always)]
-unsafe fn backward_body<V: Math>(
-    activation: SmoothActivation,
-    pass: ActivationSpan<'_>,
-    pixels: std::ops::Range<usize>,
-) {
-    // SAFETY: the caller's.
-    unsafe { constant!(activation, Slope, pass, pixels, [Sigmoid Silu Gelu HardSigmoid HardSwish]) }
+    unsafe { constant!(activation, pass, pixels, [Sigmoid Silu Gelu HardSigmoid HardSwish]) }
 }
 
 /// Sets the outputs; without a map beside the source the numbers there are 0.
@@ -234,15 +219,8 @@ unsafe fn each<V: Math, E: Each>(each: E, pass: ActivationSpan<'_>, pixels: std:
     }
 }
 
-/// Calls `work` for parts of the pixels of all maps, which are dense in one piece where all maps are.
-fn run(
-    isa: Isa,
-    activation: SmoothActivation,
-    backward_too: bool,
-    source: Option<Map<'_>>,
-    at: Option<Map<'_>>,
-    output: &mut MapMut<'_>,
-) {
+/// The pass over all pixels.
+fn run(isa: Isa, activation: SmoothActivation, source: Option<Map<'_>>, at: Option<Map<'_>>, output: &mut MapMut<'_>) {
     let shape = output.shape();
     assert!(source.iter().chain(&at).all(|map| map.shape() == shape), "maps of one shape");
     let each = (ITEM / shape.channels.max(1)).max(1);
@@ -251,9 +229,7 @@ fn run(
     (0..pixels.div_ceil(each)).into_par_iter().for_each(|item| {
         let pixels = item * each..((item + 1) * each).min(pixels);
         // SAFETY: pixels of maps of one shape; the output's belong to this call only, and it is borrowed uniquely.
-        unsafe {
-            if backward_too { backward(isa, activation, pass, pixels) } else { forward(isa, activation, pass, pixels) }
-        }
+        unsafe { span(isa, activation, pass, pixels) }
     });
 }
 
@@ -262,7 +238,7 @@ fn run(
 /// # Panics
 /// If the shapes differ.
 pub fn activate(isa: Isa, activation: SmoothActivation, x: Option<Map<'_>>, output: &mut MapMut<'_>) {
-    run(isa, activation, false, x, None, output);
+    run(isa, activation, x, None, output);
 }
 
 /// Gradient of the input of [`activate`], from that input, `x`, and the gradient `dy` of its output; without `dy` it is what
@@ -277,5 +253,5 @@ pub fn activation_gradient(
     dy: Option<Map<'_>>,
     dx: &mut MapMut<'_>,
 ) {
-    run(isa, activation, true, dy, Some(x), dx);
+    run(isa, activation, dy, Some(x), dx);
 }

@@ -123,7 +123,8 @@ impl AddressRange {
     fn drop_memory(&self, pages: Range<usize>) {
         #[cfg(all(unix, target_pointer_width = "64", not(miri)))]
         if !pages.is_empty() {
-            // SAFETY: the pages lie in the mapping and belong to nobody, as the caller holds the lock; they read as zeros next.
+            // SAFETY: the pages lie in the mapping and belong to nobody, as the caller holds the lock; whatever they hold next are
+            // numbers. Where the system's pages are larger than `PAGE` it may refuse, and the memory stays.
             unsafe {
                 libc::madvise(self.first.add(pages.start * NUMBERS).cast(), pages.len() * PAGE, libc::MADV_DONTNEED);
             }

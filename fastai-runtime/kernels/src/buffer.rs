@@ -42,11 +42,3 @@ impl Buffer {
         }
     }
 }
-
-impl Clone for Buffer {
-    fn clone(&self) -> Self {
-        let mut clone = Self::new(self.len);
-        clone.values_mut().copy_from_slice(self.values());
-        clone
-    }
-}

@@ -7,10 +7,10 @@ use crate::buffer::Buffer;
 use crate::finish::Finish;
 use crate::gather::{Neighbours, TapRow};
 use crate::isa::Isa;
-use crate::map::{Map, MapMut, SharedConst, SharedMut};
+use crate::map::{Map, MapMut, SharedMut, product};
 use crate::panel::Panels;
-use crate::scratch;
 use crate::tile::{OPEN, Tile, TileOrder, Tiles, WHOLE};
+use crate::{scratch, split};
 
 /// Outputs that are computed together: what they read stays in the second-level cache.
 const ROWS: usize = 112;
@@ -76,16 +76,10 @@ impl Shares {
     /// Rows and columns of item `number`.
     fn item(&self, number: usize, columns: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
         let (row, column) = (number / self.column_blocks, number % self.column_blocks);
-        let rows = row * self.rows / self.row_blocks..(row + 1) * self.rows / self.row_blocks;
+        let rows = split::nth(row, self.row_blocks, self.rows);
         let columns = column * self.columns_each..((column + 1) * self.columns_each).min(columns);
         (rows, columns)
     }
-}
-
-/// Parts of `k` products, nearly equal, none longer than `most`.
-pub(crate) fn depths(k: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let parts = k.div_ceil(most).max(1);
-    (0..parts).map(move |part| part * k / parts..(part + 1) * k / parts)
 }
 
 /// Pixels of an output on a grid, which need not follow each other.
@@ -101,11 +95,6 @@ struct Places {
 }
 
 impl Places {
-    /// Every pixel.
-    fn dense(output: &mut MapMut<'_>) -> Self {
-        Self::every(output, [0, 0], 1)
-    }
-
     /// Every `stride`-th pixel in both directions from `start` on.
     fn every(output: &mut MapMut<'_>, start: [usize; 2], stride: usize) -> Self {
         let (shape, step) = (output.shape(), output.step());
@@ -118,13 +107,11 @@ impl Places {
         }
     }
 
-    /// The address of a pixel.
+    /// The address of a pixel, which lies in the output that the places are of if `number` counts one of its images.
     fn pixel(&self, number: usize) -> *mut f32 {
         let [height, width] = self.grid;
         let (x, y, image) = (number % width, number / width % height, number / (width * height));
-        let at = self.first + x * self.steps[0] + y * self.steps[1] + image * self.steps[2];
-        // SAFETY: the pixel lies in the output that the places are of.
-        unsafe { self.to.get().add(at) }
+        self.to.get().wrapping_add(self.first + x * self.steps[0] + y * self.steps[1] + image * self.steps[2])
     }
 
     /// Parts of `pixels` whose pixels follow each other every `steps[0]`.
@@ -142,25 +129,11 @@ impl Places {
     }
 }
 
-/// For each pixel of `output` the product of what it reads of `source` with `weights`, `[taps * channel, output channel]`.
+/// For each pixel at `places` of an output with that many images and channels the product of what it reads of `source` with
+/// `weights`, `[taps * channel, output channel]`. The output is set, or added to if `accumulate`.
 ///
 /// # Panics
 /// If the shapes do not belong together.
-pub(crate) fn products(
-    isa: Isa,
-    source: Map<'_>,
-    neighbours: &Neighbours,
-    weights: &Panels,
-    output: &mut MapMut<'_>,
-    finish: Finish<'_>,
-) {
-    check(&finish, output);
-    let (batch, columns) = (output.shape().batch, output.shape().channels);
-    to_places(isa, source, neighbours, weights, Places::dense(output), [batch, columns], finish, false);
-}
-
-/// As [`products`], for the pixels at `places` of an output with that many images and channels. The output is set, or added
-/// to if `accumulate`.
 #[allow(clippy::too_many_arguments)]
 fn to_places(
     isa: Isa,
@@ -177,13 +150,13 @@ fn to_places(
     assert_eq!(batch, source.shape().batch);
     assert_eq!([k, weights.columns()], [neighbours.taps() * source.shape().channels, columns]);
     let rows = batch * places.grid[0] * places.grid[1];
-    let direct = neighbours.is_identity(source) && !source.step().is_multiple_of(512);
+    let direct = k > 0 && neighbours.is_identity(source) && !source.step().is_multiple_of(512);
     let shares = Shares::new(rows, columns, weights.width());
     let tiles = Tiles::new(isa, TileOrder::Rows);
     // Several items read the same rows: they are gathered once for all of them.
     let gathered = (!direct && shares.column_blocks > 1).then(|| {
         let step = k.next_multiple_of(16) + 16;
-        let mut buffer = Buffer::new(rows * step);
+        let mut buffer = Buffer::new(product(&[rows, step]));
         buffer.values_mut().par_chunks_mut(SHARED_ROWS * step).enumerate().for_each(|(part, to)| {
             let first = part * SHARED_ROWS;
             neighbours.gather(isa, source, first..(first + SHARED_ROWS).min(rows), 0..k, to, step);
@@ -191,17 +164,15 @@ fn to_places(
         (buffer, step)
     });
     let whole = match &gathered {
-        Some((buffer, step)) => Some((buffer.values().as_ptr(), *step)),
-        None => direct.then(|| (source.as_ptr(), source.step())),
+        Some((buffer, step)) => Some((buffer.values(), *step)),
+        None => direct.then(|| (source.values(), source.step())),
     };
-    let whole = whole.map(|(rows, step)| (SharedConst::of(rows), step));
     (0..shares.items()).into_par_iter().for_each(|item| {
         let (rows, columns) = shares.item(item, columns);
         scratch::with(if whole.is_some() { 0 } else { ROWS * (DEPTH + 16) }, |block| {
-            for numbers in depths(k, DEPTH) {
+            for numbers in split::at_most(DEPTH, k) {
                 let (a, a_step) = if let Some((all, step)) = whole {
-                    // SAFETY: a pixel and channel of the source, or a number of a gathered row.
-                    (unsafe { all.get().add(rows.start * step + numbers.start) }, step)
+                    (all[rows.start * step + numbers.start..].as_ptr(), step)
                 } else {
                     let step = numbers.len().next_multiple_of(16) + 16;
                     neighbours.gather(isa, source, rows.clone(), numbers.clone(), block, step);
@@ -250,10 +221,11 @@ fn to_places(
                                 clamp: if ends { finish.clamp } else { OPEN },
                             };
                             // SAFETY: the block holds `rows.len()` rows of `numbers.len()` numbers every `a_step`, as do
-                            // the gathered rows, or the source from that pixel on when it is read directly; the panels hold `k` rows of whole
-                            // vectors for `width` columns; the pixels of a run lie in the output every `c_step`, and items
-                            // have pixels and channels of their own. Bias and residual were checked to have the output's
-                            // channels and pixels, and are borrowed beside a unique borrow of the output.
+                            // the gathered rows, or the source from that pixel on when it is read directly: it has the
+                            // grid's pixels and `k` channels. The panels hold `k` rows of whole vectors for `width`
+                            // columns; the pixels of a run lie in the output every `c_step`, and items have pixels and
+                            // channels of their own. Bias and residual were checked to have the output's channels and
+                            // pixels, and are borrowed beside a unique borrow of the output.
                             unsafe { tiles.run(height, &tile) }
                             ahead = ahead.wrapping_add(numbers.len() * ahead_step);
                         }
@@ -269,7 +241,7 @@ pub(crate) fn check(finish: &Finish<'_>, output: &MapMut<'_>) {
     assert!(finish.residual.is_none_or(|map| map.shape() == output.shape()), "a residual of the output's shape");
 }
 
-/// PackedWeights of a convolution with one group, `[output, input, height, width]`, as its kernels read them.
+/// Weights of a convolution with one group, `[output, input, height, width]`, for its kernels to pack.
 #[derive(Clone, Copy, Debug)]
 pub struct PackedWeights<'a> {
     values: &'a [f32],
@@ -279,12 +251,12 @@ pub struct PackedWeights<'a> {
 }
 
 impl<'a> PackedWeights<'a> {
-    /// PackedWeights of these sides.
+    /// Weights of these sides.
     ///
     /// # Panics
     /// If there are more or fewer `values`.
     pub fn new(values: &'a [f32], output: usize, input: usize, kernel: [usize; 2]) -> Self {
-        assert_eq!(values.len(), output * input * kernel[0] * kernel[1]);
+        assert_eq!(values.len(), product(&[output, input, kernel[0], kernel[1]]));
         Self { values, output, input, kernel }
     }
 
@@ -340,7 +312,10 @@ impl Forward {
     /// # Panics
     /// If the shapes do not belong together.
     pub fn run(&self, input: Map<'_>, window: Window, output: &mut MapMut<'_>, finish: Finish<'_>) {
-        products(self.isa, input, &window.forward(), &self.weights, output, finish);
+        check(&finish, output);
+        let (shape, places) = (output.shape(), Places::every(output, [0, 0], 1));
+        let sides = [shape.batch, shape.channels];
+        to_places(self.isa, input, &window.forward(), &self.weights, places, sides, finish, false);
     }
 }
 

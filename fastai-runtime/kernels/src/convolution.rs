@@ -82,16 +82,14 @@ impl Joined {
         }
     }
 
-    /// PackedWeights of a joined group, `[output, input, taps]`.
+    /// Weights of a joined group, `[output, input, taps]`.
     fn spread(&self, weights: &[f32], group: usize) -> Vec<f32> {
         let run = self.each[0] * self.taps;
         let mut spread = vec![0f32; self.output() * self.input() * self.taps];
         self.runs(group, |from, to| spread[to..to + run].copy_from_slice(&weights[from..from + run]));
         spread
     }
-}
 
-impl Joined {
     /// The joined groups, packed by `pack`.
     fn direct(
         &self,

@@ -26,7 +26,7 @@ const SHARES: usize = 64;
 /// Channels of a share, where there are fewer shares of pixels; a multiple of every vector's lanes.
 const CHANNELS: usize = 128;
 
-/// PackedWeights as `[channel vector][tap][lane]`.
+/// Weights as `[channel vector][tap][lane]`.
 #[derive(Debug)]
 struct Taps {
     values: Vec<f32>,
@@ -89,6 +89,13 @@ impl SourceRows {
         let next = count.checked_sub(1).map_or(source.as_ptr(), |last| rows[last].source);
         let next = next.wrapping_add(shape.width * source.step());
         Self { rows, count, step: source.step(), width: shape.width, first, next }
+    }
+
+    /// The rows that row `y` of the outputs reads.
+    fn of_output(source: Map<'_>, image: usize, y: usize, window: &Window) -> Self {
+        let [top, left] = window.pad.map(|pad| pad as isize);
+        let ys = (0..window.kernel[0]).map(|ky| (y * window.stride + ky) as isize - top);
+        Self::new(source, image, ys, window.kernel[1], -left)
     }
 
     /// Where the block of outputs from `x` on begins to read, and the range of pixels from there that lie in the image,
@@ -188,39 +195,34 @@ unsafe fn forward_block<V: Vector, const KX: usize, const S: usize, const EDGE: 
     }
 }
 
-#[inline(always)]
-unsafe fn forward_row<V: Vector, const KX: usize, const S: usize>(line: &Line<'_>) {
-    for x in (0..line.outputs).step_by(BLOCK) {
-        let count = BLOCK.min(line.outputs - x);
-        let (_, low, high) = line.from.block::<KX, S>(x, count);
-        let inside = count == BLOCK && low == 0 && high == (BLOCK - 1) * S + KX;
-        for channel in (0..line.channels).step_by(V::LANES) {
-            let lanes = V::LANES.min(line.channels - channel);
-            // SAFETY: the caller's; the block is as the branch says.
-            unsafe {
-                if inside && lanes == V::LANES {
-                    forward_block::<V, KX, S, false>(line, x, count, channel, lanes);
-                } else {
-                    forward_block::<V, KX, S, true>(line, x, count, channel, lanes);
-                }
-            }
-        }
-    }
-}
-
-/// Defines `$pick`, which gives `$body` for a kernel's width and a stride, compiled for each instruction set.
+/// Defines `$pick`, which gives the function that calls `$block` for all blocks of a line, for a kernel's width and a stride,
+/// compiled for each instruction set.
 macro_rules! widths {
-    ($pick:ident, $body:ident, $job:ty, [$($name:ident $kx:literal $s:literal),*]) => {
+    ($pick:ident, $block:ident, $line:ty, [$($name:ident $kx:literal $s:literal),*]) => {
         /// The function for a kernel `width` wide; there is one for the widths that occur.
-        fn $pick(width: usize, stride: usize) -> unsafe fn(Isa, $job) {
+        fn $pick(width: usize, stride: usize) -> unsafe fn(Isa, $line) {
             $(mod $name {
                 use super::*;
                 #[inline(always)]
-                unsafe fn body<V: Vector>(job: $job) {
-                    // SAFETY: the caller's.
-                    unsafe { $body::<V, $kx, $s>(job) }
+                unsafe fn body<V: Vector>(line: $line) {
+                    for x in (0..line.outputs).step_by(BLOCK) {
+                        let count = BLOCK.min(line.outputs - x);
+                        let (_, low, high) = line.from.block::<$kx, $s>(x, count);
+                        let inside = count == BLOCK && low == 0 && high == (BLOCK - 1) * $s + $kx;
+                        for channel in (0..line.channels).step_by(V::LANES) {
+                            let lanes = V::LANES.min(line.channels - channel);
+                            // SAFETY: the caller's; the block is as the branch says.
+                            unsafe {
+                                if inside && lanes == V::LANES {
+                                    $block::<V, $kx, $s, false>(line, x, count, channel, lanes);
+                                } else {
+                                    $block::<V, $kx, $s, true>(line, x, count, channel, lanes);
+                                }
+                            }
+                        }
+                    }
                 }
-                dispatch! { pub(super) unsafe fn run(isa, job: $job) = body; }
+                dispatch! { pub(super) unsafe fn run(isa, line: $line) = body; }
             })*
             match (width, stride) {
                 $(($kx, $s) => $name::run,)*
@@ -230,7 +232,7 @@ macro_rules! widths {
     };
 }
 
-widths!(forward_width, forward_row, &Line<'_>, [
+widths!(forward_width, forward_block, &Line<'_>, [
     w1s1 1 1, w2s1 2 1, w3s1 3 1, w4s1 4 1, w5s1 5 1, w7s1 7 1,
     w3s2 3 2, w5s2 5 2, w7s2 7 2
 ]);
@@ -295,10 +297,8 @@ impl DepthwisePass {
         let (to, to_step) = (output.shared(), output.step());
         rows(shape.batch, shape.height, shape.width * shape.channels, |image, y| {
             let first = (image * shape.height + y) * shape.width;
-            let top = (y * window.stride) as isize - window.pad[0] as isize;
-            let ys = (0..window.kernel[0]).map(|ky| top + ky as isize);
             let line = Line {
-                from: SourceRows::new(input, image, ys, window.kernel[1], -(window.pad[1] as isize)),
+                from: SourceRows::of_output(input, image, y, &window),
                 taps: &self.taps,
                 channels: self.channels,
                 to: to.get().wrapping_add(first * to_step),
@@ -314,14 +314,6 @@ impl DepthwisePass {
             unsafe { run(self.isa, &line) }
         });
     }
-}
-
-/// Taps that meet the pixels `start`, `start + stride`, ... of one direction, in the order of the outputs that they belong to:
-/// `(tap, output that meets the first of these pixels)`.
-fn phase(start: usize, kernel: usize, stride: usize, pad: usize) -> Vec<(usize, isize)> {
-    let (reach, stride) = ((start + pad) as isize, stride as isize);
-    let taps = (0..kernel).rev().filter(|tap| (reach - *tap as isize) % stride == 0);
-    taps.map(|tap| (tap, (reach - tap as isize).div_euclid(stride))).collect()
 }
 
 /// Gradient of a depthwise convolution's input from the gradient `output` of its output and its `weights`,
@@ -341,10 +333,9 @@ pub fn input_gradient(
 ) {
     check_window(&window, input.as_map(), output);
     let shape = input.shape();
-    let Window { kernel, stride, pad, .. } = window;
+    let Window { kernel, stride, .. } = window;
     assert_eq!(weights.len(), shape.channels * kernel[0] * kernel[1]);
-    let [ys, xs]: [Vec<_>; 2] =
-        [0, 1].map(|side| (0..stride).map(|start| phase(start, kernel[side], stride, pad[side])).collect());
+    let [ys, xs] = [0, 1].map(|axis| (0..stride).map(|start| window.taps_of(axis, start)).collect::<Vec<_>>());
     let number = |taps: &[(usize, isize)]| taps.iter().map(|(tap, _)| *tap).collect::<Vec<_>>();
     let pack = |ys, xs| Taps::pack(isa, weights, kernel, &number(ys), &number(xs));
     let taps: Vec<Vec<Taps>> = ys.iter().map(|ys| xs.iter().map(|xs| pack(ys, xs)).collect()).collect();
@@ -438,27 +429,7 @@ unsafe fn gradient_block<V: Vector, const KX: usize, const S: usize, const EDGE:
     }
 }
 
-#[inline(always)]
-unsafe fn gradient_row<V: Vector, const KX: usize, const S: usize>(line: &GradientLine) {
-    for x in (0..line.outputs).step_by(BLOCK) {
-        let count = BLOCK.min(line.outputs - x);
-        let (_, low, high) = line.from.block::<KX, S>(x, count);
-        let inside = count == BLOCK && low == 0 && high == (BLOCK - 1) * S + KX;
-        for channel in (0..line.channels).step_by(V::LANES) {
-            let lanes = V::LANES.min(line.channels - channel);
-            // SAFETY: the caller's; the block is as the branch says.
-            unsafe {
-                if inside && lanes == V::LANES {
-                    gradient_block::<V, KX, S, false>(line, x, count, channel, lanes);
-                } else {
-                    gradient_block::<V, KX, S, true>(line, x, count, channel, lanes);
-                }
-            }
-        }
-    }
-}
-
-widths!(gradient_width, gradient_row, &GradientLine, [
+widths!(gradient_width, gradient_block, &GradientLine, [
     w3s1 3 1, w5s1 5 1, w7s1 7 1, w3s2 3 2, w5s2 5 2, w7s2 7 2
 ]);
 
@@ -496,11 +467,8 @@ pub fn weight_gradient(
         let in_item = channels_each.min(channels - first);
         for row in block * rows_each..((block + 1) * rows_each).min(rows) {
             let (image, y) = (row / shape.height, row % shape.height);
-            let top = (y * window.stride) as isize - window.pad[0] as isize;
-            let ys = (0..window.kernel[0]).map(|ky| top + ky as isize);
-            let input = input.channels(first, in_item);
             let line = GradientLine {
-                from: SourceRows::new(input, image, ys, window.kernel[1], -(window.pad[1] as isize)),
+                from: SourceRows::of_output(input.channels(first, in_item), image, y, &window),
                 channels: in_item,
                 output: output.as_ptr().wrapping_add(row * shape.width * output.step() + first),
                 output_step: output.step(),

@@ -7,7 +7,7 @@ use crate::buffer::Buffer;
 use crate::conv::{PackedWeights, Window, check};
 use crate::finish::Finish;
 use crate::isa::Isa;
-use crate::map::{Map, MapMut, MapShape};
+use crate::map::{Map, MapMut, MapShape, product};
 use crate::panel::Panels;
 use crate::tile::{Tile, TileOrder, Tiles};
 
@@ -135,7 +135,8 @@ struct Bordered<'a> {
 impl<'a> Bordered<'a> {
     fn new(input: Map<'a>, window: Window) -> Self {
         let from = input.shape();
-        let reach = |axis: usize| (window.output[axis] - 1) * window.stride + window.kernel[axis];
+        let reach =
+            |axis: usize| product(&[window.output[axis] - 1, window.stride]).saturating_add(window.kernel[axis]);
         let shape = MapShape { height: reach(0), width: reach(1), ..from };
         if window.pad == [0, 0] && shape == from && input.is_dense() {
             return Self { copy: None, input, shape };
@@ -143,7 +144,7 @@ impl<'a> Bordered<'a> {
         let mut copy = Buffer::new(shape.numbers());
         let channels = from.channels;
         let line = shape.width * channels;
-        copy.values_mut().par_chunks_mut(line).enumerate().for_each(|(number, to)| {
+        copy.values_mut().par_chunks_mut(line.max(1)).enumerate().for_each(|(number, to)| {
             let (image, y) = (number / shape.height, number % shape.height);
             let y = y.wrapping_sub(window.pad[0]);
             if y >= from.height {

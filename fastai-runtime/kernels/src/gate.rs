@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::isa::{Isa, dispatch};
 use crate::map::{Map, MapMut, MapShape, SharedMut};
-use crate::vector::{Vector, load, store};
+use crate::vector::{ChannelSpan, Vector, WIDE, columns_of, load, store};
 
 /// Pixels whose products are summed in single precision before they go to a sum in double precision.
 const PIXELS: usize = 256;
@@ -77,18 +77,14 @@ dispatch! {
 
 #[inline(always)]
 unsafe fn gradient_body<V: Vector>(part: &ImagePart<'_>, pixels: std::ops::Range<usize>, sums: *mut f32) {
-    let mut channel = part.channels.start;
-    while channel < part.channels.end {
-        let left = part.channels.end - channel;
+    for ChannelSpan { first, lanes, is_wide } in columns_of::<V>(part.channels.clone()) {
+        let pixels = pixels.clone();
         // SAFETY: the channels of the pixels lie in each map, and the sums are as many as the part's channels.
         unsafe {
-            let sums = sums.add(channel - part.channels.start);
-            if left >= 4 * V::LANES {
-                gradient_columns::<V, 4>(part, pixels.clone(), channel, V::LANES, sums);
-                channel += 4 * V::LANES;
-            } else {
-                gradient_columns::<V, 1>(part, pixels.clone(), channel, left.min(V::LANES), sums);
-                channel += V::LANES;
+            let sums = sums.add(first - part.channels.start);
+            match is_wide {
+                true => gradient_columns::<V, WIDE>(part, pixels, first, lanes, sums),
+                false => gradient_columns::<V, 1>(part, pixels, first, lanes, sums),
             }
         }
     }

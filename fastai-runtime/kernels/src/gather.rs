@@ -51,6 +51,9 @@ impl Neighbours {
         assert!(outputs.end <= outputs_in_all && numbers.end <= self.taps() * source.shape().channels);
         assert!(outputs.is_empty() || (outputs.len() - 1) * to_step + numbers.len() <= to.len());
         assert!(to_step >= numbers.len());
+        if outputs.is_empty() {
+            return;
+        }
         // SAFETY: the assertions above bound what is written; what is read is bounded in the body by the source's sides.
         unsafe { copy_block(isa, self, source, outputs, numbers, to.as_mut_ptr(), to_step) }
     }

@@ -10,8 +10,8 @@ use crate::conv::{Window, check};
 use crate::finish::Finish;
 use crate::isa::{Isa, dispatch};
 use crate::map::{Map, MapMut, SharedMut};
-use crate::scratch;
 use crate::vector::{Vector, load, store};
+use crate::{scratch, split};
 
 /// Numbers of a strip of the input that a thread works on: it stays in the first-level cache.
 const STRIP: usize = 7 << 10;
@@ -44,6 +44,7 @@ struct Bundle {
 
 impl Bundle {
     fn new(isa: Isa, channels: usize, each: usize) -> Self {
+        assert!(channels.is_multiple_of(each), "whole groups of {each} channels, not {channels} channels");
         Self { each, lanes: isa.lanes(), channels }
     }
 
@@ -130,6 +131,7 @@ impl GroupedPass {
         check(&finish, output);
         assert_eq!([output.shape().height, output.shape().width], window.output);
         assert_eq!(window.kernel, self.taps);
+        assert!(is_known(self.isa, self.bundle.each, window.kernel, window.stride), "no kernel for {window:?}");
         let first = window.pad.map(|pad| -(pad as isize));
         self.run_to(input, Reads { first, stride: window.stride }, [0, 0], 1, output, finish, false);
     }
@@ -160,6 +162,7 @@ impl GroupedPass {
             orders: &self.bundle.orders(),
             taps: self.taps,
             reads,
+            strip: Strip::new(&self.bundle, grid, self.taps, reads.stride),
             weights: &self.weights,
             width: grid[1],
             to: output.shared(),
@@ -168,7 +171,7 @@ impl GroupedPass {
             finish,
             accumulate,
         };
-        let rows_each = pass.rows_each(grid[0]);
+        let rows_each = pass.strip.outputs;
         let (blocks, bundles) = (grid[0].div_ceil(rows_each), self.bundle.count());
         // A block's bundles in one item, so that what they share of the input's lines is in a cache, if there are enough blocks.
         let each = if shape.batch * blocks >= 8 * rayon::current_num_threads() { bundles } else { 1 };
@@ -176,7 +179,7 @@ impl GroupedPass {
         (0..shape.batch * blocks * chunks).into_par_iter().for_each(|item| {
             let (image, block, chunk) = (item / chunks / blocks, item / chunks % blocks, item % chunks);
             let rows = block * rows_each..((block + 1) * rows_each).min(grid[0]);
-            scratch::with(pass.strip(rows_each), |strip| {
+            scratch::with(pass.strip.numbers, |strip| {
                 for bundle in chunk * each..((chunk + 1) * each).min(bundles) {
                     // SAFETY: the weights are packed for the bundle and taps; the strip has room for the rows that the block
                     // reads; pixels of the grid lie in the output, and no other item writes the block's rows of the bundle.
@@ -195,9 +198,27 @@ struct Reads {
     stride: usize,
 }
 
-/// A strip's pixels from one row to the next: whole tiles of outputs read no further.
-fn strip_width(width: usize, columns: usize, stride: usize) -> usize {
-    (width.next_multiple_of(14) - 1) * stride + columns
+/// The part of the input that an item works on at a time: whole rows of a bundle's channels, with the border around them.
+#[derive(Clone, Copy)]
+struct Strip {
+    /// Rows of outputs that are computed from it, at least one.
+    outputs: usize,
+    /// Pixels of a row: whole tiles of outputs read no further.
+    columns: usize,
+    /// Numbers of a row.
+    line: usize,
+    /// Numbers of all rows.
+    numbers: usize,
+}
+
+impl Strip {
+    /// For `taps` of the outputs of an image, `[height, width]`.
+    fn new(bundle: &Bundle, [height, width]: [usize; 2], taps: [usize; 2], stride: usize) -> Self {
+        let columns = width.next_multiple_of(14).saturating_sub(1) * stride + taps[1];
+        let line = columns * bundle.width();
+        let outputs = ((STRIP / line.max(1)).saturating_sub(taps[0]) / stride + 1).clamp(1, height.max(1));
+        Self { outputs, columns, line, numbers: ((outputs - 1) * stride + taps[0]) * line }
+    }
 }
 
 /// What all items of a convolution share.
@@ -207,6 +228,7 @@ struct GroupedRun<'a> {
     orders: &'a [[u32; 16]; 16],
     taps: [usize; 2],
     reads: Reads,
+    strip: Strip,
     weights: &'a [f32],
     /// Outputs side by side.
     width: usize,
@@ -216,27 +238,6 @@ struct GroupedRun<'a> {
     steps: [usize; 3],
     finish: Finish<'a>,
     accumulate: bool,
-}
-
-impl GroupedRun<'_> {
-    fn strip_columns(&self) -> usize {
-        strip_width(self.width, self.taps[1], self.reads.stride)
-    }
-
-    /// Rows of `height` outputs that an item computes.
-    fn rows_each(&self, height: usize) -> usize {
-        rows_in_strip(self.strip_columns() * self.bundle.width(), self.taps[0], self.reads.stride, height)
-    }
-
-    /// Numbers of the strip that so many rows of outputs read.
-    fn strip(&self, rows: usize) -> usize {
-        ((rows - 1) * self.reads.stride + self.taps[0]) * self.strip_columns() * self.bundle.width()
-    }
-}
-
-/// Rows of outputs whose source rows, of `line` numbers, fit into a strip; at least one.
-fn rows_in_strip(line: usize, taps: usize, stride: usize, height: usize) -> usize {
-    ((STRIP / line.max(1)).saturating_sub(taps) / stride + 1).clamp(1, height.max(1))
 }
 
 dispatch! {
@@ -279,11 +280,11 @@ unsafe fn rows_of<V: Vector, const COLUMNS: usize, const STRIDE: usize, const OU
 ) {
     let (width, first) = (V::LANES, bundle * V::LANES);
     let lanes = (pass.bundle.channels - first).min(V::LANES);
-    let line = pass.strip_columns() * width;
+    let Strip { columns, line, .. } = pass.strip;
     // SAFETY: the caller's. The strip holds what the rows' taps read, and zeros as far as the last tile reads.
     unsafe {
         let from = [pass.reads.first[0] + (rows.start * STRIDE) as isize, pass.reads.first[1]];
-        let count = [(rows.len() - 1) * STRIDE + pass.taps[0], pass.strip_columns()];
+        let count = [(rows.len() - 1) * STRIDE + pass.taps[0], columns];
         cut::<V, 1>(pass.source, image, from, count, first, lanes, strip);
         let weights = pass.weights.as_ptr().add(bundle * pass.bundle.weights(pass.taps));
         for row in 0..rows.len() {
@@ -431,6 +432,7 @@ pub(crate) fn input_gradient(
     let [height, width] = window.kernel;
     assert_eq!([output.shape().height, output.shape().width], window.output);
     assert_eq!([input.shape().height, input.shape().width], window.input);
+    assert!(is_known(isa, each, window.kernel, window.stride), "no kernel for {window:?}");
     let sides = [input.shape().channels, each];
     for y in 0..window.stride.min(window.input[0]) {
         for x in 0..window.stride.min(window.input[1]) {
@@ -461,18 +463,18 @@ pub(crate) fn weight_gradient(
     let (from, to) = (input.shape(), output.shape());
     assert_eq!([from.batch, from.channels], [to.batch, to.channels]);
     assert_eq!([[from.height, from.width], [to.height, to.width]], [window.input, window.output]);
+    assert!(has_weight_gradient(isa, each, window.kernel, window.stride), "no kernel for {window:?}");
     let (bundle, taps) = (Bundle::new(isa, from.channels, each), window.kernel);
     let bundles = bundle.count();
     let parts = ITEMS.div_ceil(bundles).min(from.batch).max(1);
     let numbers = bundle.weights(taps);
-    let line = strip_width(to.width, taps[1], window.stride) * bundle.width();
-    let rows_each = rows_in_strip(line, taps[0], window.stride, to.height);
-    let pass = GroupedGradient { input, output, bundle, orders: &bundle.orders(), window, rows_each };
+    let strip = Strip::new(&bundle, window.output, taps, window.stride);
+    let pass = GroupedGradient { input, output, bundle, orders: &bundle.orders(), window, strip };
     let mut sums = vec![0f32; parts * bundles * numbers];
     sums.par_chunks_mut(numbers).enumerate().for_each(|(item, sums)| {
         let (part, bundle) = (item / bundles, item % bundles);
-        let images = part * from.batch / parts..(part + 1) * from.batch / parts;
-        scratch::with(((rows_each - 1) * window.stride + taps[0]) * line, |strip| {
+        let images = split::nth(part, parts, from.batch);
+        scratch::with(strip.numbers, |strip| {
             // SAFETY: the strip has room for what a block of rows reads, the sums are those of a bundle.
             unsafe { sum_images(isa, &pass, images, bundle, strip.as_mut_ptr(), sums.as_mut_ptr()) };
         });
@@ -493,8 +495,7 @@ struct GroupedGradient<'a> {
     bundle: Bundle,
     orders: &'a [[u32; 16]; 16],
     window: Window,
-    /// Rows of outputs in a strip.
-    rows_each: usize,
+    strip: Strip,
 }
 
 dispatch! {
@@ -538,11 +539,11 @@ unsafe fn images_of<V: Vector, const VECTORS: usize, const COLUMNS: usize, const
     let (width, first) = (VECTORS * V::LANES, bundle * VECTORS * V::LANES);
     let (lanes, part) = ((pass.bundle.channels - first).min(V::LANES), VECTORS == 1);
     let shape = pass.output.shape();
-    let columns = strip_width(shape.width, COLUMNS, STRIDE);
-    let (line, taps, step) = (columns * width, pass.window.kernel[0], pass.output.step());
+    let Strip { outputs, columns, line, .. } = pass.strip;
+    let (taps, step) = (pass.window.kernel[0], pass.output.step());
     for image in images {
-        for start in (0..shape.height).step_by(pass.rows_each) {
-            let rows = pass.rows_each.min(shape.height - start);
+        for start in (0..shape.height).step_by(outputs) {
+            let rows = outputs.min(shape.height - start);
             // SAFETY: the caller's: the strip has room for the rows, each output reads inside it, and the sums are those of the
             // bundle, `COLUMNS` vectors for each vector, row of taps and input.
             unsafe {

@@ -71,15 +71,7 @@ pub fn to_planes(map: Map<'_>, planes: &mut [f32]) {
 /// # Panics
 /// If the shapes differ.
 pub fn copy(from: Map<'_>, to: &mut MapMut<'_>) {
-    let shape = from.shape();
-    assert_eq!(shape, to.shape());
-    let (step, channels) = (to.step(), shape.channels);
-    if shape.numbers() == 0 {
-        return;
-    }
-    to.values_mut().par_chunks_mut(step).take(shape.pixels()).enumerate().with_min_len(64).for_each(|(pixel, to)| {
-        to[..channels].copy_from_slice(from.pixel(pixel));
-    });
+    each_pixel(from, to, |to, from| to.copy_from_slice(from));
 }
 
 /// Adds a map to another of its shape.
@@ -87,6 +79,11 @@ pub fn copy(from: Map<'_>, to: &mut MapMut<'_>) {
 /// # Panics
 /// If the shapes differ.
 pub fn add(from: Map<'_>, to: &mut MapMut<'_>) {
+    each_pixel(from, to, |to, from| to.iter_mut().zip(from).for_each(|(to, from)| *to += from));
+}
+
+/// Calls `work` with the channels of each pixel of both maps.
+fn each_pixel(from: Map<'_>, to: &mut MapMut<'_>, work: impl Fn(&mut [f32], &[f32]) + Sync) {
     let shape = from.shape();
     assert_eq!(shape, to.shape());
     let (step, channels) = (to.step(), shape.channels);
@@ -94,6 +91,6 @@ pub fn add(from: Map<'_>, to: &mut MapMut<'_>) {
         return;
     }
     to.values_mut().par_chunks_mut(step).take(shape.pixels()).enumerate().with_min_len(64).for_each(|(pixel, to)| {
-        to[..channels].iter_mut().zip(from.pixel(pixel)).for_each(|(to, from)| *to += from);
+        work(&mut to[..channels], from.pixel(pixel));
     });
 }

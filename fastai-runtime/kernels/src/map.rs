@@ -31,13 +31,19 @@ pub struct MapShape {
 
 impl MapShape {
     /// Pixels of all images.
+    ///
+    /// # Panics
+    /// If an address does not hold the number.
     pub fn pixels(&self) -> usize {
-        self.batch * self.height * self.width
+        product(&[self.batch, self.height, self.width])
     }
 
     /// Numbers of a dense map.
+    ///
+    /// # Panics
+    /// If an address does not hold the number.
     pub fn numbers(&self) -> usize {
-        self.pixels() * self.channels
+        product(&[self.batch, self.height, self.width, self.channels])
     }
 
     /// The shape with other channels.
@@ -46,12 +52,30 @@ impl MapShape {
     }
 }
 
+/// The product of lengths. It never wraps: what is computed of indices below it does not wrap either.
+///
+/// # Panics
+/// If an address does not hold it.
+pub(crate) fn product(lengths: &[usize]) -> usize {
+    let product = lengths.iter().try_fold(1usize, |product, length| product.checked_mul(*length));
+    product.unwrap_or_else(|| panic!("more numbers than addresses: {lengths:?}"))
+}
+
 /// Numbers that a map of `shape` with `step` numbers from pixel to pixel spans.
 fn span(shape: MapShape, step: usize) -> usize {
     match shape.pixels() {
         0 => 0,
-        pixels => (pixels - 1) * step + shape.channels,
+        pixels => product(&[pixels - 1, step]).saturating_add(shape.channels),
     }
+}
+
+/// Where the `channels` channels from `first` on begin in the `len` numbers of a map, which may be none if it has no pixel.
+fn start(shape: MapShape, first: usize, channels: usize, len: usize) -> usize {
+    assert!(
+        first <= shape.channels && channels <= shape.channels - first,
+        "{channels} channels from {first} on of {shape:?}"
+    );
+    first.min(len)
 }
 
 impl<'a> Map<'a> {
@@ -87,10 +111,13 @@ impl<'a> Map<'a> {
         self.step == self.shape.channels
     }
 
-    /// The channels from `first` on.
+    /// The `channels` channels from `first` on.
+    ///
+    /// # Panics
+    /// If the map has fewer.
     pub fn channels(&self, first: usize, channels: usize) -> Map<'a> {
-        assert!(first + channels <= self.shape.channels);
-        Map { values: &self.values[first..], shape: self.shape.with_channels(channels), step: self.step }
+        let start = start(self.shape, first, channels, self.values.len());
+        Map { values: &self.values[start..], shape: self.shape.with_channels(channels), step: self.step }
     }
 
     /// All numbers of a dense map.
@@ -105,6 +132,11 @@ impl<'a> Map<'a> {
     /// Pixel `number`, counted over all images.
     pub fn pixel(&self, number: usize) -> &'a [f32] {
         &self.values[number * self.step..][..self.shape.channels]
+    }
+
+    /// All numbers, those between the pixels included.
+    pub(crate) fn values(&self) -> &'a [f32] {
+        self.values
     }
 
     pub(crate) fn as_ptr(&self) -> *const f32 {
@@ -130,10 +162,13 @@ impl<'a> MapMut<'a> {
         Self { values, shape, step }
     }
 
-    /// The channels from `first` on.
+    /// The `channels` channels from `first` on.
+    ///
+    /// # Panics
+    /// If the map has fewer.
     pub fn channels(&mut self, first: usize, channels: usize) -> MapMut<'_> {
-        assert!(first + channels <= self.shape.channels);
-        MapMut { values: &mut self.values[first..], shape: self.shape.with_channels(channels), step: self.step }
+        let start = start(self.shape, first, channels, self.values.len());
+        MapMut { values: &mut self.values[start..], shape: self.shape.with_channels(channels), step: self.step }
     }
 
     /// The map to read.
@@ -165,46 +200,53 @@ impl<'a> MapMut<'a> {
     }
 
     pub(crate) fn shared(&mut self) -> SharedMut {
-        SharedMut(self.values.as_mut_ptr())
+        SharedMut::of(self.values)
     }
 }
 
-/// Where threads write parts of one map that do not overlap.
+/// Where threads write parts that do not overlap: of a map, of sums, of bytes.
 #[derive(Clone, Copy)]
-pub(crate) struct SharedMut(*mut f32);
+pub(crate) struct SharedMut<T = f32>(*mut T);
 
 // SAFETY: it is an address; whoever writes through it vouches that no two threads access the same number.
-unsafe impl Send for SharedMut {}
+unsafe impl<T: Send> Send for SharedMut<T> {}
 // SAFETY: as above.
-unsafe impl Sync for SharedMut {}
+unsafe impl<T: Send> Sync for SharedMut<T> {}
 
-impl SharedMut {
-    pub(crate) fn of(values: &mut [f32]) -> Self {
+impl<T> SharedMut<T> {
+    pub(crate) fn of(values: &mut [T]) -> Self {
         Self(values.as_mut_ptr())
     }
 
     /// The address; a method, so that closures capture the whole.
-    pub(crate) fn get(self) -> *mut f32 {
+    pub(crate) fn get(self) -> *mut T {
         self.0
     }
 }
 
-/// Numbers that threads read.
-#[derive(Clone, Copy)]
-pub(crate) struct SharedConst(*const f32);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-// SAFETY: it is an address; whoever reads through it vouches that nobody writes there meanwhile.
-unsafe impl Send for SharedConst {}
-// SAFETY: as above.
-unsafe impl Sync for SharedConst {}
-
-impl SharedConst {
-    pub(crate) fn of(values: *const f32) -> Self {
-        Self(values)
+    #[test]
+    #[should_panic(expected = "more numbers than addresses")]
+    fn a_shape_of_more_numbers_than_addresses_is_no_map() {
+        let half = 1 << (usize::BITS / 2);
+        Map::new(&[], MapShape { batch: half, height: half, width: 1, channels: 1 });
     }
 
-    /// The address; a method, so that closures capture the whole.
-    pub(crate) fn get(self) -> *const f32 {
-        self.0
+    #[test]
+    fn a_map_without_pixels_has_channels() {
+        let shape = MapShape { batch: 0, height: 2, width: 2, channels: 8 };
+        assert_eq!(Map::new(&[], shape).channels(6, 2).shape(), shape.with_channels(2));
+        assert_eq!(MapMut::new(&mut [], shape).channels(8, 0).shape(), shape.with_channels(0));
+    }
+
+    #[test]
+    #[should_panic(expected = "2 channels from")]
+    fn channels_that_a_map_lacks_are_refused() {
+        let shape = MapShape { batch: 1, height: 1, width: 1, channels: 8 };
+        // Its sum with the count wraps to 1.
+        Map::new(&[0.0; 8], shape).channels(usize::MAX, 2);
     }
 }

@@ -8,13 +8,10 @@ use rayon::prelude::*;
 use crate::isa::{Isa, dispatch};
 use crate::map::{Map, MapMut, SharedMut};
 use crate::prefetch;
-use crate::vector::{Vector, load, store};
+use crate::vector::{ChannelSpan, Vector, WIDE, columns_of, load, store};
 
 /// Pixels whose sums are taken in single precision.
 const BLOCK: usize = 256;
-/// Vectors of channels that are summed side by side in registers.
-const WIDE: usize = 4;
-
 /// Pixels of which a pass takes a few columns before it takes the next columns, so that it walks through memory nearly in
 /// order.
 const GROUP: usize = 8;
@@ -72,18 +69,13 @@ dispatch! {
 
 #[inline(always)]
 unsafe fn block_moments_body<V: Vector>(x: Map<'_>, pixels: std::ops::Range<usize>, sums: *mut f32) {
-    let channels = x.shape().channels;
-    let mut first = 0;
-    while first < channels {
-        let left = channels - first;
+    for ChannelSpan { first, lanes, is_wide } in columns_of::<V>(0..x.shape().channels) {
+        let pixels = pixels.clone();
         // SAFETY: the caller's, for the channels from `first` on.
         unsafe {
-            if left >= WIDE * V::LANES {
-                moments_columns::<V, WIDE>(x, pixels.clone(), first, V::LANES, sums);
-                first += WIDE * V::LANES;
-            } else {
-                moments_columns::<V, 1>(x, pixels.clone(), first, left.min(V::LANES), sums);
-                first += V::LANES;
+            match is_wide {
+                true => moments_columns::<V, WIDE>(x, pixels, first, lanes, sums),
+                false => moments_columns::<V, 1>(x, pixels, first, lanes, sums),
             }
         }
     }
@@ -232,37 +224,13 @@ struct FirstPass<'a> {
     step: usize,
 }
 
-/// The first pass: the gradient of a clamped output, `dy`, goes on where the output lies inside the clamp; its sums and its
-/// products with `input`'s distance from `mean` are those of the norm's shift and scale.
+/// The first pass: the gradient of a clamped output, `dy`, goes on to `gradient` where the output lies inside the clamp; without
+/// `dy` it is what `gradient` holds. Its sums, and its products with the distance of `input`'s map from its means, are those of
+/// the norm's shift and scale.
 ///
 /// # Panics
 /// If the shapes differ, or if the output is that of an input that is not there.
 pub fn clamp_gradient(
-    isa: Isa,
-    dy: Map<'_>,
-    output: Clamped<'_>,
-    clamp: [f32; 2],
-    input: Option<(Map<'_>, &[f32])>,
-    gradient: &mut MapMut<'_>,
-) -> GradientSums {
-    first_pass(isa, Some(dy), output, clamp, input, gradient)
-}
-
-/// As [`clamp_gradient`], of the gradient that `gradient` holds.
-///
-/// # Panics
-/// As [`clamp_gradient`].
-pub fn clamp_gradient_in_place(
-    isa: Isa,
-    output: Clamped<'_>,
-    clamp: [f32; 2],
-    input: Option<(Map<'_>, &[f32])>,
-    gradient: &mut MapMut<'_>,
-) -> GradientSums {
-    first_pass(isa, None, output, clamp, input, gradient)
-}
-
-fn first_pass(
     isa: Isa,
     dy: Option<Map<'_>>,
     output: Clamped<'_>,
@@ -329,15 +297,11 @@ unsafe fn block_first_pass_body<V: Vector>(
     sums: *mut f32,
 ) {
     for start in pixels.clone().step_by(GROUP) {
-        let pixels = start..pixels.end.min(start + GROUP);
-        let mut first = 0;
-        while first < channels {
-            let left = channels - first;
-            let (wide, lanes) = (left >= WIDE * V::LANES, left.min(V::LANES));
-            let pixels = pixels.clone();
+        for ChannelSpan { first, lanes, is_wide } in columns_of::<V>(0..channels) {
+            let pixels = start..pixels.end.min(start + GROUP);
             // SAFETY: the caller's, for the channels from `first` on.
             unsafe {
-                match (mask, wide) {
+                match (mask, is_wide) {
                     (Mask::None, true) => columns::<V, WIDE, 0>(pass, pixels, first, lanes, sums, channels),
                     (Mask::None, false) => columns::<V, 1, 0>(pass, pixels, first, lanes, sums, channels),
                     (Mask::Output, true) => columns::<V, WIDE, 1>(pass, pixels, first, lanes, sums, channels),
@@ -346,7 +310,6 @@ unsafe fn block_first_pass_body<V: Vector>(
                     (Mask::Input, false) => columns::<V, 1, 2>(pass, pixels, first, lanes, sums, channels),
                 }
             }
-            first += if wide { WIDE * V::LANES } else { V::LANES };
         }
     }
 }
@@ -480,22 +443,14 @@ unsafe fn block_input_gradient_body<V: Vector>(
     step: usize,
     pixels: std::ops::Range<usize>,
 ) {
-    let channels = input.shape().channels;
     for start in pixels.clone().step_by(GROUP) {
-        let pixels = start..pixels.end.min(start + GROUP);
-        let mut first = 0;
-        while first < channels {
-            let left = channels - first;
+        for ChannelSpan { first, lanes, is_wide } in columns_of::<V>(0..input.shape().channels) {
+            let pixels = start..pixels.end.min(start + GROUP);
             // SAFETY: the caller's, for the channels from `first` on.
             unsafe {
-                if left >= WIDE * V::LANES {
-                    let lanes = V::LANES;
-                    input_gradient_columns::<V, WIDE>(gradient, input, factors, to, step, pixels.clone(), first, lanes);
-                    first += WIDE * V::LANES;
-                } else {
-                    let lanes = left.min(V::LANES);
-                    input_gradient_columns::<V, 1>(gradient, input, factors, to, step, pixels.clone(), first, lanes);
-                    first += V::LANES;
+                match is_wide {
+                    true => input_gradient_columns::<V, WIDE>(gradient, input, factors, to, step, pixels, first, lanes),
+                    false => input_gradient_columns::<V, 1>(gradient, input, factors, to, step, pixels, first, lanes),
                 }
             }
         }

@@ -6,8 +6,8 @@ use crate::buffer::Buffer;
 use crate::isa::Isa;
 
 /// A matrix `[k, columns]` in panels; the last panel is padded with zeros to one or two whole vectors.
-#[derive(Clone, Debug)]
-pub struct Panels {
+#[derive(Debug)]
+pub(crate) struct Panels {
     values: Buffer,
     k: usize,
     columns: usize,
@@ -76,12 +76,12 @@ impl Panels {
     }
 
     /// Products in a sum.
-    pub fn k(&self) -> usize {
+    pub(crate) fn k(&self) -> usize {
         self.k
     }
 
     /// Columns of the matrix.
-    pub fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.columns
     }
 

@@ -2,8 +2,8 @@
 
 use crate::block::each;
 use crate::isa::{Isa, Level};
-use crate::prefetch;
 use crate::vector::{Portable, Vector};
+use crate::{prefetch, split};
 
 /// Where a tile lies and what happens to its sums.
 ///
@@ -79,7 +79,8 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS
                     }
                 }
                 b = b.add(VECTORS * V::LANES);
-                a = a.add(if COLUMNS { t.a_step } else { 1 });
+                // Past the last step it may lie beyond the operand.
+                a = a.wrapping_add(if COLUMNS { t.a_step } else { 1 });
             }
         }
         let full = t.columns == VECTORS * V::LANES;
@@ -245,10 +246,6 @@ impl Tiles {
 
     /// Splits `rows` into tiles of nearly equal heights: `(first row, rows)` of each.
     pub(crate) fn split(self, rows: usize) -> impl Iterator<Item = (usize, usize)> {
-        let tiles = rows.div_ceil(self.most_rows()).max(1);
-        (0..tiles).map(move |tile| {
-            let (start, end) = (tile * rows / tiles, (tile + 1) * rows / tiles);
-            (start, end - start)
-        })
+        split::at_most(self.most_rows(), rows).map(|tile| (tile.start, tile.len()))
     }
 }

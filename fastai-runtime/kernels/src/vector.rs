@@ -62,6 +62,28 @@ pub(crate) unsafe fn store<V: Vector>(part: bool, v: V, p: *mut f32, lanes: usiz
     unsafe { if part && lanes < V::LANES { v.store_first(p, lanes) } else { v.store(p) } }
 }
 
+/// Vectors of channels that are summed side by side in registers, where there are that many.
+pub(crate) const WIDE: usize = 4;
+
+/// Channels that are summed together: [`WIDE`] whole vectors of them, or one vector of `lanes`.
+pub(crate) struct ChannelSpan {
+    pub first: usize,
+    pub lanes: usize,
+    pub is_wide: bool,
+}
+
+/// All of `channels` in their order.
+#[inline(always)]
+pub(crate) fn columns_of<V: Vector>(channels: std::ops::Range<usize>) -> impl Iterator<Item = ChannelSpan> {
+    let (mut first, end) = (channels.start, channels.end);
+    std::iter::from_fn(move || {
+        let left = end.checked_sub(first).filter(|left| *left > 0)?;
+        let columns = ChannelSpan { first, lanes: left.min(V::LANES), is_wide: left >= WIDE * V::LANES };
+        first += if columns.is_wide { WIDE * V::LANES } else { V::LANES };
+        Some(columns)
+    })
+}
+
 /// Eight lanes as an array; compilers make vectors of the target of it.
 #[derive(Clone, Copy)]
 #[repr(align(32))]

@@ -2,12 +2,12 @@
 
 use rayon::prelude::*;
 
-use crate::conv::{Window, depths};
+use crate::conv::Window;
 use crate::isa::Isa;
 use crate::map::{Map, SharedMut};
 use crate::panel::Panels;
-use crate::scratch;
 use crate::tile::{OPEN, Tile, TileOrder, Tiles, WHOLE};
+use crate::{scratch, split};
 
 /// Pixels that are summed in one go.
 const DEPTH: usize = 192;
@@ -32,6 +32,9 @@ pub fn weight_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, window: Window
     assert_eq!([input.shape().height, input.shape().width], window.input);
     assert_eq!(input.shape().batch, output.shape().batch);
     assert_eq!(gradient.len(), columns * channels * taps);
+    if gradient.is_empty() {
+        return;
+    }
     let rows = taps * channels;
     // By pixels where the sums are small, then by columns, then by rows: each item copies its rows and columns.
     let row_blocks = rows.div_ceil(ROWS);
@@ -43,14 +46,13 @@ pub fn weight_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, window: Window
     scratch::with(parts * rows * columns, |sums| {
         let to = SharedMut::of(sums);
         (0..parts * row_blocks * column_blocks).into_par_iter().for_each(|item| {
-            let share = |number: usize, of: usize, length: usize| number * length / of..(number + 1) * length / of;
             let part = item / (row_blocks * column_blocks);
-            let pixels = share(part, parts, pixels);
-            let block = share(item / column_blocks % row_blocks, row_blocks, rows);
-            let line = share(item % column_blocks, column_blocks, columns);
+            let pixels = split::nth(part, parts, pixels);
+            let block = split::nth(item / column_blocks % row_blocks, row_blocks, rows);
+            let line = split::nth(item % column_blocks, column_blocks, columns);
             scratch::with(DEPTH * (ROWS + 32), |left| {
                 let mut right = Panels::new(isa, DEPTH.min(pixels.len()), line.len());
-                for run in depths(pixels.len(), DEPTH) {
+                for run in split::at_most(DEPTH, pixels.len()) {
                     let run = pixels.start + run.start..pixels.start + run.end;
                     let step = block.len().next_multiple_of(16) + 16;
                     neighbours.gather(isa, input, run.clone(), block.clone(), left, step);

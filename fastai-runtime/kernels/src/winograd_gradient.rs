@@ -5,11 +5,12 @@
 use rayon::prelude::*;
 
 use crate::buffer::Buffer;
-use crate::conv::{Window, depths};
+use crate::conv::Window;
 use crate::isa::{Isa, dispatch};
 use crate::map::{Map, SharedMut};
+use crate::split;
 use crate::tile::{OPEN, Tile, TileOrder, Tiles, WHOLE};
-use crate::vector::Vector;
+use crate::vector::{Vector, load};
 use crate::winograd::{Grid, PLACES, REACH, SIDE, load_tiles};
 
 /// Tiles that are summed in one go.
@@ -40,7 +41,7 @@ pub(crate) fn weight_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, window:
     let mut sums = Buffer::new(PLACES * channels * columns);
     let mut left = Buffer::new(PLACES * (round * step + 32));
     let mut right = Buffer::new(PLACES * (round * padded + 32));
-    for range in depths(tiles, round) {
+    for range in split::at_most(round, tiles) {
         let count = range.len();
         let (left_slab, right_slab) = (count * step + 32, count * padded + 32);
         let (to_left, to_right) = (SharedMut::of(left.values_mut()), SharedMut::of(right.values_mut()));
@@ -59,7 +60,7 @@ pub(crate) fn weight_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, window:
         let to_sums = SharedMut::of(sums.values_mut());
         (0..PLACES).into_par_iter().for_each(|place| {
             let (left, right) = (&left[place * left_slab..], &right[place * right_slab..]);
-            for run in depths(count, DEPTH) {
+            for run in split::at_most(DEPTH, count) {
                 for first in (0..columns).step_by(2 * lanes) {
                     let width = (padded - first).min(2 * lanes);
                     let walk = Tiles::new(isa, TileOrder::Columns);
@@ -132,7 +133,7 @@ unsafe fn load_gradients_body<V: Vector>(
                     for x in 0..SIDE {
                         if y < height && x < width {
                             let at = output.as_ptr().add((corner + y * shape.width + x) * output.step() + channel);
-                            line[x] = if lanes == V::LANES { V::load(at) } else { V::load_first(at, lanes) };
+                            line[x] = load(true, at, lanes);
                         }
                     }
                     lines[y] = spread::<V>(line);
@@ -189,8 +190,7 @@ unsafe fn finish_body<V: Vector>(sums: &[f32], [channels, columns, first, count]
                     let mut column = [V::zero(); REACH];
                     for y in 0..REACH {
                         let at = ((y * REACH + x) * channels + channel) * columns + first + part;
-                        let at = sums.as_ptr().add(at);
-                        column[y] = if lanes == V::LANES { V::load(at) } else { V::load_first(at, lanes) };
+                        column[y] = load(true, sums.as_ptr().add(at), lanes);
                     }
                     let column = gather::<V>(column);
                     for y in 0..3 {

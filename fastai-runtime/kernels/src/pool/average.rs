@@ -8,7 +8,7 @@ use crate::isa::{Isa, dispatch};
 use crate::map::{Map, MapMut, MapShape};
 use crate::math::Math;
 use crate::prefetch;
-use crate::vector::{load, store};
+use crate::vector::{ChannelSpan, WIDE, columns_of, load, store};
 
 /// Rows and columns of the windows that cover an image evenly, and may overlap.
 fn adaptive(image: MapShape, windows: MapShape) -> [Vec<Range<usize>>; 2] {
@@ -43,21 +43,16 @@ unsafe fn average_row_body<V: Math>(row: &AverageRow<'_>) {
         let count = (row.ys.len() * xs.len()) as f32;
         // Sums of a row go to the sum of all rows, so that long sums stay exact.
         for y in row.ys.clone() {
-            let mut channel = row.channels.start;
-            while channel < row.channels.end {
-                let left = row.channels.end - channel;
+            let (is_first, is_last) = (y == row.ys.start, y + 1 == row.ys.end);
+            let count = is_last.then_some(count);
+            for ChannelSpan { first, lanes, is_wide } in columns_of::<V>(row.channels.clone()) {
                 // SAFETY: the window's pixels lie in the image, the output is the row's `x`-th, and both have the channels.
                 unsafe {
-                    let from = row.from.add((y * row.width + xs.start) * row.from_step + channel);
-                    let to = row.to.add(x * row.to_step + channel);
-                    let (first, last) = (y == row.ys.start, y + 1 == row.ys.end);
-                    let count = last.then_some(count);
-                    if left >= 4 * V::LANES {
-                        average_part::<V, 4>(from, row.from_step, xs.len(), to, first, count, V::LANES);
-                        channel += 4 * V::LANES;
-                    } else {
-                        average_part::<V, 1>(from, row.from_step, xs.len(), to, first, count, left.min(V::LANES));
-                        channel += V::LANES;
+                    let from = row.from.add((y * row.width + xs.start) * row.from_step + first);
+                    let to = row.to.add(x * row.to_step + first);
+                    match is_wide {
+                        true => average_part::<V, WIDE>(from, row.from_step, xs.len(), to, is_first, count, lanes),
+                        false => average_part::<V, 1>(from, row.from_step, xs.len(), to, is_first, count, lanes),
                     }
                 }
             }

@@ -15,22 +15,6 @@ use crate::vector::{load, store};
 /// The largest side of a window whose places have numbers below 255.
 const MOST: usize = 15;
 
-/// Bytes that threads write apart.
-#[derive(Clone, Copy)]
-struct SharedBytes(*mut u8);
-
-// SAFETY: it is an address; whoever writes through it vouches that no two threads access the same byte.
-unsafe impl Send for SharedBytes {}
-// SAFETY: as above.
-unsafe impl Sync for SharedBytes {}
-
-impl SharedBytes {
-    /// The address; a method, so that closures capture the whole.
-    fn get(self) -> *mut u8 {
-        self.0
-    }
-}
-
 /// A row of outputs of a max pool.
 struct MaxRow<'a> {
     window: PoolWindow,
@@ -180,7 +164,7 @@ unsafe fn max_output<V: Math>(row: &MaxRow<'_>, x: usize) {
 struct MaxTo {
     /// First number, and numbers from one pixel to the next.
     output: Option<(SharedMut, usize)>,
-    winners: Option<SharedBytes>,
+    winners: Option<SharedMut<u8>>,
 }
 
 /// Maxima of the windows of `x`, one for each pixel of `shape`.
@@ -236,7 +220,7 @@ pub fn max_pool(isa: Isa, x: Map<'_>, window: PoolWindow, output: &mut MapMut<'_
 pub fn max_pool_winners(isa: Isa, x: Map<'_>, window: PoolWindow, output: &mut MapMut<'_>, winners: &mut [u8]) {
     assert_eq!(winners.len(), output.shape().numbers());
     let output_to = Some((output.shared(), output.step()));
-    let to = MaxTo { output: output_to, winners: Some(SharedBytes(winners.as_mut_ptr())) };
+    let to = MaxTo { output: output_to, winners: Some(SharedMut::of(winners)) };
     max_windows(isa, x, window, output.shape(), &to);
 }
 
@@ -305,7 +289,7 @@ unsafe fn max_spread_pixel<V: Math>(row: &SpreadRow<'_>, x: usize, winners: *con
 pub fn max_pool_gradient(isa: Isa, x: Map<'_>, dy: Map<'_>, window: PoolWindow, dx: &mut MapMut<'_>) {
     assert_eq!(x.shape(), dx.shape());
     let mut winners = vec![0u8; dy.shape().numbers()];
-    let to = MaxTo { output: None, winners: Some(SharedBytes(winners.as_mut_ptr())) };
+    let to = MaxTo { output: None, winners: Some(SharedMut::of(&mut winners)) };
     max_windows(isa, x, window, dy.shape(), &to);
     winners_gradient(isa, &winners, dy, window, dx, false);
 }

@@ -9,17 +9,16 @@ mod transforms;
 use rayon::prelude::*;
 
 pub(crate) use transforms::{Grid, load_tiles};
-use transforms::{Output, store_tiles, transform_kernels, transform_panel};
+use transforms::{Output, store_tiles, transform_panel};
 
 use crate::buffer::Buffer;
-use crate::conv::{PackedWeights, check, depths};
+use crate::conv::{PackedWeights, check};
 use crate::finish::Finish;
 use crate::isa::Isa;
-use crate::map::{Map, MapMut, SharedMut};
+use crate::map::{Map, MapMut, SharedMut, product};
 use crate::panel::Panels;
-use crate::prefetch;
-use crate::scratch;
 use crate::tile::{OPEN, Tile, TileOrder, Tiles, WHOLE};
+use crate::{prefetch, scratch, split};
 
 /// Outputs of a tile along a side.
 pub(crate) const SIDE: usize = 4;
@@ -29,9 +28,9 @@ pub(crate) const REACH: usize = 6;
 pub(crate) const PLACES: usize = REACH * REACH;
 /// Columns of the widest panel.
 const WIDEST: usize = 32;
-/// PlaceProducts that are summed in one go with weights that are transformed beforehand.
+/// Products that are summed in one go with weights that are transformed beforehand.
 const DEPTH: usize = 192;
-/// PlaceProducts that are summed in one go with weights that are transformed where they are used: those of a panel stay in the
+/// Products that are summed in one go with weights that are transformed where they are used: those of a panel stay in the
 /// second-level cache in all places.
 const SHORT: usize = 64;
 /// Bytes of transformed weights that are worth keeping: four times as many as the weights, which most caches hold.
@@ -62,6 +61,7 @@ impl Winograd {
     /// # Panics
     /// If the kernel is another.
     pub fn new(isa: Isa, weights: PackedWeights<'_>) -> Self {
+        assert_eq!(weights.kernel(), [3, 3]);
         let [outputs, inputs] = weights.channels();
         Self::transformed(isa, inputs, outputs, |input, output, y, x| weights.at(output, input, y, x))
     }
@@ -72,6 +72,7 @@ impl Winograd {
     /// # Panics
     /// If the kernel is another.
     pub fn backward(isa: Isa, weights: PackedWeights<'_>) -> Self {
+        assert_eq!(weights.kernel(), [3, 3]);
         let [outputs, inputs] = weights.channels();
         Self::transformed(isa, outputs, inputs, |output, input, y, x| weights.at(output, input, 2 - y, 2 - x))
     }
@@ -93,16 +94,17 @@ impl Winograd {
         weights.panels_mut().collect::<Vec<_>>().into_par_iter().enumerate().for_each(|(panel, places)| {
             let first = panel * width;
             let (used, padded) = (width.min(columns - first), places.len() / (PLACES * k).max(1));
-            let mut taps = [[0f32; WIDEST]; 9];
+            let mut taps = [0f32; 9 * WIDEST];
             for row in 0..k {
                 for column in 0..used {
-                    for (tap, taps) in taps.iter_mut().enumerate() {
-                        taps[column] = value(row, first + column, tap / 3, tap % 3);
+                    for tap in 0..9 {
+                        taps[tap * padded + column] = value(row, first + column, tap / 3, tap % 3);
                     }
                 }
-                let rows = std::array::from_fn(|place| places[(place * k + row) * padded..][..padded].as_mut_ptr());
-                // SAFETY: each pointer is valid for the `padded` numbers of a row, whole vectors of at most `WIDEST` lanes.
-                unsafe { transform_kernels(isa, &taps, &rows, padded) };
+                let to = places[row * padded..].as_mut_ptr();
+                // SAFETY: the taps hold 9 rows of `padded` numbers, whole vectors of at most `WIDEST` lanes, and the panel
+                // a row of as many for each input in each place.
+                unsafe { transform_panel(isa, taps.as_ptr(), 1, padded, to, k * padded) };
             }
         });
         Self { isa, channels, weights: Held::Transformed(weights) }
@@ -159,12 +161,12 @@ impl Winograd {
                 });
             });
         }
-        let mut buffer = Buffer::new(blocks * sides.numbers());
+        let mut buffer = Buffer::new(product(&[blocks, sides.numbers()]));
         let slabs = SharedMut::of(buffer.values_mut());
         let parts = together.min(4 * rayon::current_num_threads());
         (0..blocks * parts).into_par_iter().for_each(|item| {
             let (block, part) = (item / parts, item % parts);
-            let (range, rows) = (range(block), part * together / parts..(part + 1) * together / parts);
+            let (range, rows) = (range(block), split::nth(part, parts, together));
             let rows = rows.start.min(range.len())..rows.end.min(range.len());
             let tiles = range.start + rows.start..range.start + rows.end;
             // SAFETY: each block has a slab of rows for each place, and each item rows of its own.
@@ -176,9 +178,10 @@ impl Winograd {
         let slabs = buffer.values();
         (0..blocks * shares).into_par_iter().for_each(|item| {
             let (block, share) = (item / shares, item % shares);
-            let column = |share: usize| (share * panels / shares * self.width()).min(to.channels);
+            let panels = split::nth(share, shares, panels);
+            let columns = panels.start * self.width()..(panels.end * self.width()).min(to.channels);
             let left = &slabs[block * sides.numbers()..][..sides.numbers()];
-            self.columns(left, sides, &grid, range(block), column(share)..column(share + 1), &output, &finish);
+            self.columns(left, sides, &grid, range(block), columns, &output, &finish);
         });
     }
 
@@ -224,7 +227,7 @@ impl Winograd {
                     match &self.weights {
                         Held::Transformed(weights) => {
                             for place in 0..PLACES {
-                                for numbers in depths(k, DEPTH) {
+                                for numbers in split::at_most(DEPTH, k) {
                                     for column in (0..used).step_by(width) {
                                         let b = weights.row(place * k + numbers.start, first + column).as_ptr();
                                         let columns = column..used.min(column + width);
@@ -236,7 +239,7 @@ impl Winograd {
                         }
                         Held::Taps(weights) => {
                             let padded = used.div_ceil(lanes) * lanes;
-                            for numbers in depths(k, deep) {
+                            for numbers in split::at_most(deep, k) {
                                 let taps = weights.row(9 * numbers.start, first).as_ptr();
                                 // SAFETY: the panel holds 9 rows of `padded` numbers for each of these numbers, and the
                                 // buffer as many in each place.

@@ -1,10 +1,10 @@
 //! Transforms of weights, inputs and sums, and where tiles lie.
 
-use super::{PLACES, REACH, SIDE, WIDEST};
+use super::{PLACES, REACH, SIDE};
 use crate::finish::Finish;
 use crate::isa::dispatch;
 use crate::map::{Map, MapShape, SharedMut};
-use crate::vector::Vector;
+use crate::vector::{self, Vector, store};
 
 dispatch! {
     pub(super) unsafe fn transform_panel(isa, taps: *const f32, k: usize, columns: usize, to: *mut f32, step: usize) =
@@ -33,33 +33,6 @@ unsafe fn transform_panel_body<V: Vector>(taps: *const f32, k: usize, columns: u
                     for x in 0..REACH {
                         line[x].store(to.add((y * REACH + x) * step));
                     }
-                }
-            }
-        }
-    }
-}
-
-dispatch! {
-    pub(super) unsafe fn transform_kernels(isa, taps: &[[f32; WIDEST]; 9], to: &[*mut f32; PLACES], columns: usize) =
-        transform_kernels_body;
-}
-
-#[inline(always)]
-unsafe fn transform_kernels_body<V: Vector>(taps: &[[f32; WIDEST]; 9], to: &[*mut f32; PLACES], columns: usize) {
-    for column in (0..columns).step_by(V::LANES) {
-        // SAFETY: the caller's rows hold `columns` numbers, a multiple of the lanes, and the taps at least as many.
-        unsafe {
-            let mut lines = [[V::zero(); REACH]; 3];
-            for x in 0..3 {
-                let a = V::load(taps[x].as_ptr().add(column));
-                let b = V::load(taps[3 + x].as_ptr().add(column));
-                let c = V::load(taps[6 + x].as_ptr().add(column));
-                lines[x] = kernel::<V>([a, b, c]);
-            }
-            for y in 0..REACH {
-                let line = kernel::<V>([lines[0][y], lines[1][y], lines[2][y]]);
-                for x in 0..REACH {
-                    line[x].store(to[y * REACH + x].add(column));
                 }
             }
         }
@@ -135,16 +108,14 @@ unsafe fn load_tiles_body<V: Vector>(
                 *pixel = (unsafe { input.as_ptr().add(number * input.step()) }, 1);
             }
         }
-        let mut channel = 0;
-        while channel < shape.channels {
+        for channel in (0..shape.channels).step_by(V::LANES) {
             let lanes = V::LANES.min(shape.channels - channel);
             // SAFETY: `lanes` channels of each pixel from `channel` on, or zeros; the caller's buffer has a row of `step`
             // numbers, at least as many as channels rounded up to vectors, for each place and tile.
             unsafe {
                 let load = |place: usize| {
                     let (pixel, inside) = pixels[place];
-                    let at = pixel.add(channel * inside);
-                    if lanes == V::LANES { V::load(at) } else { V::load_first(at, lanes) }
+                    vector::load::<V>(true, pixel.add(channel * inside), lanes)
                 };
                 let mut columns = [[V::zero(); REACH]; REACH];
                 for x in 0..REACH {
@@ -166,7 +137,6 @@ unsafe fn load_tiles_body<V: Vector>(
                     }
                 }
             }
-            channel += V::LANES;
         }
     }
 }
@@ -223,14 +193,12 @@ unsafe fn store_tiles_body<V: Vector>(
         let (top, left) = (down * SIDE, across * SIDE);
         let (height, width) = (SIDE.min(shape.height - top), SIDE.min(shape.width - left));
         let corner = (image * shape.height + top) * shape.width + left;
-        let mut channel = 0;
-        while channel < used {
+        for channel in (0..used).step_by(V::LANES) {
             let lanes = V::LANES.min(used - channel);
-            let whole = lanes == V::LANES;
             // SAFETY: the caller's sums have rows of `step` numbers, a multiple of the lanes; `lanes` channels from
             // `first + channel` on of the tile's pixels inside the output, of the residual and of the bias.
             unsafe {
-                let load = |p: *const f32| if whole { V::load(p) } else { V::load_first(p, lanes) };
+                let load = |p: *const f32| vector::load::<V>(true, p, lanes);
                 let (low, high) = (V::splat(finish.clamp[0]), V::splat(finish.clamp[1]));
                 let bias = match finish.bias {
                     Some(bias) => load(bias.as_ptr().add(first + channel)),
@@ -255,16 +223,10 @@ unsafe fn store_tiles_body<V: Vector>(
                         if output.accumulate {
                             value = value.add(load(to));
                         }
-                        let value = value.max(low).min(high);
-                        if whole {
-                            value.store(to);
-                        } else {
-                            value.store_first(to, lanes);
-                        }
+                        store(true, value.max(low).min(high), to, lanes);
                     }
                 }
             }
-            channel += V::LANES;
         }
     }
 }

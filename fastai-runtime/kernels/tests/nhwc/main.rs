@@ -3,6 +3,7 @@
 
 mod activation;
 mod depthwise;
+mod edges;
 mod gate;
 mod layer_norm;
 mod layout;

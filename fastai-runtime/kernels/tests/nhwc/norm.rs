@@ -78,11 +78,8 @@ fn gradient_goes_through_where_the_output_is_inside() {
             let input = with_input.then_some((input.map(), &mean[..]));
             let mut gradient = if in_place { dy.clone() } else { before.clone() };
             let to = &mut gradient.map_mut();
-            let sums = if in_place {
-                norm::clamp_gradient_in_place(isa, Clamped::Map(output.map()), clamp, input, to)
-            } else {
-                norm::clamp_gradient(isa, dy.map(), Clamped::Map(output.map()), clamp, input, to)
-            };
+            let from = (!in_place).then(|| dy.map());
+            let sums = norm::clamp_gradient(isa, from, Clamped::Map(output.map()), clamp, input, to);
             gradient.assert_gaps(if in_place { &dy } else { &before });
             [gradient.dense(), sums.gradient, sums.products].concat()
         });
@@ -113,9 +110,8 @@ fn an_output_that_was_not_kept_lets_the_same_gradient_through() {
         let mut output = before.clone();
         norm::affine(isa, input.map(), &scale, &shift, None, clamp, &mut output.map_mut());
         let gradient = |output: Clamped<'_>| {
-            let mut gradient = before.clone();
-            let sums =
-                norm::clamp_gradient(isa, dy.map(), output, clamp, Some((input.map(), &mean)), &mut gradient.map_mut());
+            let (mut gradient, with) = (before.clone(), Some((input.map(), &mean[..])));
+            let sums = norm::clamp_gradient(isa, Some(dy.map()), output, clamp, with, &mut gradient.map_mut());
             [gradient.dense(), sums.gradient, sums.products].concat()
         };
         let again = gradient(Clamped::OfInput { scale: &scale, shift: &shift });

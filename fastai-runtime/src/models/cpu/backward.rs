@@ -56,7 +56,7 @@ pub(super) fn run(
                     None => {
                         let clamp = shape::clamp(activation);
                         let output = Clamped::Map(output.map());
-                        norm::clamp_gradient(isa, dy.map(), output, clamp, None, &mut dx.fresh());
+                        norm::clamp_gradient(isa, Some(dy.map()), output, clamp, None, &mut dx.fresh());
                     }
                 }
                 back.add(from, dx);
@@ -256,10 +256,10 @@ fn through_clamp(
     with: Option<(Map<'_>, &[f32])>,
 ) -> GradientSums {
     if let Some(mut dy) = dy.map_mut() {
-        return norm::clamp_gradient_in_place(isa, output, clamp, with, &mut dy);
+        return norm::clamp_gradient(isa, None, output, clamp, with, &mut dy);
     }
     let mut to = FeatureMap::new(dy.shape());
-    let sums = norm::clamp_gradient(isa, dy.map(), output, clamp, with, &mut to.fresh());
+    let sums = norm::clamp_gradient(isa, Some(dy.map()), output, clamp, with, &mut to.fresh());
     *dy = to;
     sums
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fastai_kernels::{Buffer, Map, MapMut, MapShape};
+use fastai_kernels::{Buffer, Map, MapMut, MapShape, layout};
 
 /// A map in a buffer, which may hold more channels than the map's. Clones share the buffer.
 #[derive(Clone, Debug)]
@@ -22,6 +22,19 @@ impl FeatureMap {
 
     pub(super) fn shape(&self) -> MapShape {
         self.shape
+    }
+
+    /// The sides of its tensor, `[batch, channel, height, width]`.
+    pub(super) fn sides(&self) -> [usize; 4] {
+        let MapShape { batch, height, width, channels } = self.shape;
+        [batch, channels, height, width]
+    }
+
+    /// The numbers of its tensor, channel by channel.
+    pub(super) fn planes(&self) -> Vec<f32> {
+        let mut planes = vec![0f32; self.shape.numbers()];
+        layout::to_planes(self.map(), &mut planes);
+        planes
     }
 
     pub(super) fn map(&self) -> Map<'_> {
@@ -45,7 +58,7 @@ impl FeatureMap {
     pub(super) fn make_mut(&mut self) -> MapMut<'_> {
         if Arc::get_mut(&mut self.buffer).is_none() {
             let mut copy = FeatureMap::new(self.shape);
-            fastai_kernels::layout::copy(self.map(), &mut copy.fresh());
+            layout::copy(self.map(), &mut copy.fresh());
             *self = copy;
         }
         self.fresh()

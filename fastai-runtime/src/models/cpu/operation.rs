@@ -19,7 +19,6 @@ use super::backward;
 use super::evaluate::BodyEvaluation;
 use super::feature_map::FeatureMap;
 use super::ready::ReadyUnit;
-use super::shape;
 use super::tape::{MapNumber, Recording, Tape};
 use crate::float;
 use fastai_dsl::arch::graph::Graph;
@@ -50,9 +49,9 @@ struct FirstMap {
 }
 
 impl FirstMap {
-    /// None if the kernels do not know the graph, or the input has no number or is not on the CPU.
-    fn new(graph: &Graph, x: &Tensor<4>) -> Option<Self> {
-        if !shape::is_known(graph) || x.shape().num_elements() == 0 {
+    /// None if the input has no number or is not on the CPU.
+    fn new(x: &Tensor<4>) -> Option<Self> {
+        if x.shape().num_elements() == 0 {
             return None;
         }
         let [batch, channels, height, width] = x.dims();
@@ -76,7 +75,7 @@ pub(in crate::models) fn features(
     if units.iter().any(ConvNorm::requires_grad) {
         return None;
     }
-    let FirstMap { value, context, node: None } = FirstMap::new(graph, x)? else { return None };
+    let FirstMap { value, context, node: None } = FirstMap::new(x)? else { return None };
     let evaluation = BodyEvaluation { graph, units, ready };
     let (features, sides) = on_pool(false, || evaluation.features(value));
     Some(float::tensor(features, sides, is_enabled(context)))
@@ -90,22 +89,22 @@ pub(in crate::models) fn forward(
     x: &Tensor<4>,
     pass: &mut Pass,
 ) -> Option<Tensor<4>> {
-    let FirstMap { value, context, node } = FirstMap::new(graph, x)?;
+    let FirstMap { value, context, node } = FirstMap::new(x)?;
     let evaluation = BodyEvaluation { graph, units, ready };
     let trained = units.iter().find(|unit| unit.requires_grad());
     if trained.is_none() && node.is_none() && !learns(units, pass) && !pass.has_depth() {
         let output = on_pool(false, || evaluation.run(&graph.root, value));
-        return Some(float::tensor(planes_of(&output), sides(&output), is_enabled(context)));
+        return Some(float::tensor(output.planes(), output.sides(), is_enabled(context)));
     }
     let mut recording = Recording { evaluation, pass, tape: Tape::default() };
     let (output, number, wanted) = on_pool(false, || recording.record(value, node.is_some()));
-    let planes = float::primitive(planes_of(&output), sides(&output).to_vec());
     if !wanted {
-        return Some(float::tensor(planes_of(&output), sides(&output), is_enabled(context)));
+        return Some(float::tensor(output.planes(), output.sides(), is_enabled(context)));
     }
+    let planes = float::primitive(output.planes(), output.sides().to_vec());
     let pass = TapedPass { tape: recording.tape, output: number, shape: output.shape() };
-    let input = x.clone().into_dispatch();
-    let anchors = [autodiff(input)?, trained.map_or_else(|| autodiff(x.clone().into_dispatch()), anchor)?];
+    let input = autodiff(x.clone().into_dispatch())?;
+    let anchors = [input.clone(), trained.map_or(Some(input), |unit| autodiff(unit.trained()?))?];
     let nodes = anchors.each_ref().map(|anchor| anchor.node());
     let primitive = match BodyBackward.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prep) => prep.finish(Arc::new(Mutex::new(Some(pass))), planes),
@@ -123,22 +122,6 @@ fn learns(units: &[ConvNorm], pass: &Pass) -> bool {
 
 pub(super) fn is_enabled(context: DispatchAutodiffContext) -> bool {
     context != DispatchAutodiffContext::Disabled
-}
-
-fn sides(value: &FeatureMap) -> [usize; 4] {
-    let shape = value.shape();
-    [shape.batch, shape.channels, shape.height, shape.width]
-}
-
-fn planes_of(value: &FeatureMap) -> Vec<f32> {
-    let mut planes = vec![0f32; value.shape().numbers()];
-    layout::to_planes(value.map(), &mut planes);
-    planes
-}
-
-/// The autodiff tensor of a unit's first trained parameter.
-fn anchor(unit: &ConvNorm) -> Option<Tracked> {
-    unit.trained().and_then(autodiff)
 }
 
 fn autodiff(tensor: DispatchTensor) -> Option<Tracked> {
@@ -184,9 +167,7 @@ impl Backward<Flex, 2> for BodyBackward {
         }
         let [parent, _] = ops.parents;
         if let (Some(parent), Some(input)) = (parent, input) {
-            let shape = input.shape();
-            let sides = vec![shape.batch, shape.channels, shape.height, shape.width];
-            grads.register::<Flex>(parent.id, float::primitive(planes_of(&input), sides));
+            grads.register::<Flex>(parent.id, float::primitive(input.planes(), input.sides().to_vec()));
         }
     }
 }

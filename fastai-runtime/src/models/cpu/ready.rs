@@ -82,16 +82,15 @@ impl Ready {
             }),
             _ => None,
         };
-        let Some(conv) = &unit.conv else {
-            return Some(Self { whole: OnceLock::new(), reached: OnceLock::new(), scale, shift, layer_norm });
-        };
-        if let Some(bias) = &conv.bias {
-            let bias = floats(bias.val())?;
-            for ((shift, scale), bias) in shift.iter_mut().zip(&scale).zip(bias.values()) {
-                *shift += bias * scale;
+        if let Some(conv) = &unit.conv {
+            floats(conv.weight.val())?;
+            if let Some(bias) = &conv.bias {
+                let bias = floats(bias.val())?;
+                for ((shift, scale), bias) in shift.iter_mut().zip(&scale).zip(bias.values()) {
+                    *shift += bias * scale;
+                }
             }
         }
-        floats(conv.weight.val())?;
         Some(Self { whole: OnceLock::new(), reached: OnceLock::new(), scale, shift, layer_norm })
     }
 

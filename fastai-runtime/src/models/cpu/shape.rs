@@ -1,4 +1,6 @@
-//! Shapes of maps on their way through a graph, and which graphs the CPU's kernels know.
+//! Shapes of maps on their way through a graph.
+//!
+//! A unit with a layer norm has neither activation nor factors, and no residual is added to it: no network needs more.
 
 use fastai_kernels::conv::Window;
 use fastai_kernels::convolution::Sides;
@@ -6,7 +8,7 @@ use fastai_kernels::pool::PoolWindow;
 use fastai_kernels::{Finish, MapShape, activation};
 
 use fastai_dsl::arch::graph::{Graph, Node, UnitSpec};
-use fastai_dsl::arch::unit::{Activation, ConvSpec, NormSpec, PoolArgs};
+use fastai_dsl::arch::unit::{Activation, ConvSpec, PoolArgs};
 
 /// Channels and kernel of a unit's convolution.
 pub(super) fn sides(spec: &ConvSpec) -> Sides {
@@ -75,24 +77,40 @@ pub(super) fn clamp(activation: Activation) -> [f32; 2] {
     activation.bounds().unwrap_or(Finish::PLAIN.clamp)
 }
 
-/// Whether there is a kernel for every part of the graph: for all but what no network has beside a layer norm.
-pub(super) fn is_known(graph: &Graph) -> bool {
-    let unit = |unit: &UnitSpec| {
-        let spec = &unit.spec;
-        let alone = spec.activation == Activation::None && spec.scale == 1.0 && !spec.layer_scale;
-        alone || !matches!(spec.norm, Some(NormSpec::Layer { .. }))
-    };
-    graph.units.iter().all(unit) && is_known_node(graph, &graph.root)
-}
+#[cfg(test)]
+mod tests {
+    use fastai_dsl::arch::ARCHS;
+    use fastai_dsl::arch::unit::NormSpec;
 
-fn is_known_node(graph: &Graph, node: &Node) -> bool {
-    match node {
-        Node::Unit(_) | Node::MaxPool(_) | Node::AvgPool(_) | Node::AdaptiveAvg(_) | Node::Activate(_) => true,
-        Node::Chain(nodes) | Node::Concat(nodes) => nodes.iter().all(|node| is_known_node(graph, node)),
-        Node::Residual { branch, last, shortcut, .. } => {
-            let adds = !matches!(graph.units[*last].spec.norm, Some(NormSpec::Layer { .. }));
-            adds && branch.iter().all(|node| is_known_node(graph, node)) && is_known_node(graph, shortcut)
+    use super::*;
+
+    /// Units at which a residual is added.
+    fn last_units(node: &Node, found: &mut Vec<usize>) {
+        match node {
+            Node::Unit(_) | Node::MaxPool(_) | Node::AvgPool(_) | Node::AdaptiveAvg(_) | Node::Activate(_) => {}
+            Node::Chain(nodes) | Node::Concat(nodes) => nodes.iter().for_each(|node| last_units(node, found)),
+            Node::Residual { branch, last, shortcut, .. } => {
+                found.push(*last);
+                branch.iter().for_each(|node| last_units(node, found));
+                last_units(shortcut, found);
+            }
+            Node::Gate(gate) => last_units(gate, found),
         }
-        Node::Gate(gate) => is_known_node(graph, gate),
+    }
+
+    #[test]
+    fn no_network_has_more_beside_a_layer_norm_than_the_kernels_compute() {
+        for arch in ARCHS.iter() {
+            let blueprint = arch.blueprint();
+            for graph in [blueprint.body, blueprint.top] {
+                let mut last = Vec::new();
+                last_units(&graph.root, &mut last);
+                for (number, UnitSpec { spec, .. }) in graph.units.iter().enumerate() {
+                    let alone = spec.activation == Activation::None && spec.scale == 1.0 && !spec.layer_scale;
+                    let has_norm = matches!(spec.norm, Some(NormSpec::Layer { .. }));
+                    assert!(!has_norm || (alone && !last.contains(&number)), "{}: {spec:?}", arch.name);
+                }
+            }
+        }
     }
 }

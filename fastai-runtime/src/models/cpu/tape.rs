@@ -33,6 +33,13 @@ struct Made {
     again: Option<usize>,
 }
 
+impl Made {
+    /// Its number, if its gradient is wanted.
+    fn wanted_number(&self) -> Option<MapNumber> {
+        self.wanted.then_some(self.number)
+    }
+}
+
 /// A map that a backward pass needs.
 #[derive(Debug)]
 pub(super) enum KeptMap {
@@ -248,8 +255,7 @@ impl Recording<'_> {
                 gate::gate(Isa::detect(), Some(x.value.map()), gates.value.map(), &mut output.fresh());
                 let made = self.made(output, x.wanted || gates.wanted);
                 if made.wanted {
-                    let number = |made: &Made| made.wanted.then_some(made.number);
-                    let (x, gate) = ((x.value.clone(), number(&x)), (gates.value.clone(), number(&gates)));
+                    let [x, gate] = [x, gates].map(|of| (of.value.clone(), of.wanted_number()));
                     self.tape.entries.push(TapeEntry::Gate { x, gate, to: made.number });
                 }
                 made
@@ -268,8 +274,7 @@ impl Recording<'_> {
         layout::add(residual.value.map(), &mut output.fresh());
         let made = self.made(output, branch.wanted || residual.wanted);
         if made.wanted {
-            let number = |made: &Made| made.wanted.then_some(made.number);
-            let (branch, residual) = (number(&branch), number(&residual));
+            let (branch, residual) = (branch.wanted_number(), residual.wanted_number());
             self.tape.entries.push(TapeEntry::Depth { factors: gates, branch, residual, to: made.number });
         }
         made
@@ -391,7 +396,7 @@ impl Recording<'_> {
                 Some(place) => KeptMap::Again(x.value.shape(), place),
                 None => KeptMap::Whole(x.value.clone()),
             },
-            from: x.wanted.then_some(x.number),
+            from: x.wanted_number(),
             weight: None,
             bias: None,
             inner: None,
@@ -400,7 +405,7 @@ impl Recording<'_> {
             before: None,
             layer_scale: unit.layer_scale.as_ref().and_then(|scale| node(scale.val())),
             factor,
-            residual: residual.filter(|made| made.wanted).map(|made| made.number),
+            residual: residual.and_then(Made::wanted_number),
             output: UnitOutput::Kept(x.value.clone()),
             to: 0,
         };
@@ -452,11 +457,9 @@ impl Recording<'_> {
 
     /// Statistics of a batch norm's input: the batch's, which the pass collects, or the running ones.
     fn normalise(&mut self, norm: &BatchNorm, x: &FeatureMap) -> NormEntry {
-        let shape = x.shape();
         let (weight, weight_node) = floats(norm.weight.val());
         let (bias, bias_node) = floats(norm.bias.val());
-        let dims = [shape.batch, shape.channels, shape.height, shape.width];
-        let values = norm.learned_from(&dims, self.pass);
+        let values = norm.learned_from(&x.sides(), self.pass);
         let (mean, variance) = match values {
             Some(values) => {
                 let moments = norm::moments(Isa::detect(), x.map());
