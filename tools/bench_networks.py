@@ -34,7 +34,8 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from places import PROGRAM, ROOT
+
 PEERS = ROOT / "tools" / "bench_peers.py"
 SIX = ["squeezenet1_1", "efficientnet_lite0", "resnet18", "resnet34", "resnet50", "resnext50_32x4d"]
 ARCHS = [*SIX, "convnext_tiny", "vgg16_bn", "densenet121", "mobilenet_v2"]
@@ -260,7 +261,6 @@ def arguments():
             raise argparse.ArgumentTypeError(f"{text}: a number from 1 on")
         return int(text)
 
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     usage.add_argument("--archs", type=names(ARCHS), default=ARCHS)
     usage.add_argument("--modes", type=names(MODES), default=MODES)
@@ -271,7 +271,7 @@ def arguments():
     usage.add_argument("--size", type=count, default=224)
     usage.add_argument("--compile-limit", type=count, default=300, metavar="SECONDS")
     usage.add_argument("--json", type=Path, metavar="FILE")
-    usage.add_argument("--program", type=Path, default=target / "debug" / "fastai")
+    usage.add_argument("--program", type=Path, default=PROGRAM)
     usage.add_argument("--python", default=sys.executable, help="interpreter with the packages of the other contenders")
     args = usage.parse_args()
     if "ours" in args.contenders and not args.program.is_file():

@@ -43,8 +43,8 @@ def imported(contender):
 def network(arch):
     """Returns a body with this library's head."""
     import torchvision.models as tv
-    from bench_torch_head import WithHead
     from torch import nn
+    from torch_side import WithHead
 
     if arch == "efficientnet_lite0":
         import timm

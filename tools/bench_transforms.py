@@ -32,8 +32,8 @@ import numpy as np
 import torch
 import torchvision.transforms.v2 as T
 from PIL import Image
+from places import ROOT
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 SIZE = 224
 # Longer side of enlarged photos, pixels, and how many of them.
 LARGE, PHOTOS = 2400, 16

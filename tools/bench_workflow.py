@@ -28,8 +28,8 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-WEIGHTS = ROOT / "examples" / "data" / "squeezenet1_1.safetensors"
+from places import PROGRAM, ROOT, SQUEEZENET
+
 RECIPE = """Workflow {{
     task: single_label,
     data: folders {{ root: {data}, batch: 64 }},
@@ -105,7 +105,7 @@ def measured(command, environment):
 def ours(args, environment):
     with tempfile.TemporaryDirectory() as folder:
         recipe, run = Path(folder, "workflow.recipe"), Path(folder, "run")
-        recipe.write_text(RECIPE.format(data=json.dumps(str(args.data)), weights=json.dumps(str(WEIGHTS))))
+        recipe.write_text(RECIPE.format(data=json.dumps(str(args.data)), weights=json.dumps(str(SQUEEZENET))))
         command = [args.program, "run", recipe, "--out", run, "--cache", Path(folder, "cache")]
         command += ["--device", "cpu", "--threads", args.threads, "--quiet"]
         _, seconds, memory = measured([str(word) for word in command], environment)
@@ -116,7 +116,7 @@ def ours(args, environment):
 
 
 def theirs(args, environment):
-    command = [args.python, args.peer, args.data, WEIGHTS, "squeezenet1_1", 224, 64]
+    command = [args.python, args.peer, args.data, SQUEEZENET, "squeezenet1_1", 224, 64]
     out, seconds, memory = measured([str(word) for word in command], environment)
     stages = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     seconds -= sum(stage["seconds"] for stage in stages if stage["stage"] == EXTRA)
@@ -125,14 +125,13 @@ def theirs(args, environment):
 
 
 def main():
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     usage.add_argument("data", type=Path, metavar="DATA")
     usage.add_argument("peer", type=Path, metavar="PEER")
     usage.add_argument("--runs", type=int, default=3)
     usage.add_argument("--threads", type=int, default=2)
     usage.add_argument("--json", type=Path, metavar="FILE")
-    usage.add_argument("--program", type=Path, default=target / "debug" / "fastai")
+    usage.add_argument("--program", type=Path, default=PROGRAM)
     usage.add_argument("--python", default=sys.executable, help="interpreter that has fastai")
     args = usage.parse_args()
     for path in (args.data, args.peer, args.program):

@@ -20,6 +20,8 @@ import tarfile
 import tempfile
 import zipfile
 
+from run_recipe import call
+
 NETWORKS = ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "squeezenet1_1"]
 
 
@@ -62,8 +64,7 @@ def main(program):
         assert len(labels) == 24, sorted(labels)
         for network in NETWORKS:
             subprocess.run([program, "weights", "get", network], check=True)
-            command = [program, "classify", *labels, "--arch", network, "--crop", "0.875", "--top", "5"]
-            lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+            lines = call(program, "classify", *labels, "--arch", network, "--crop", "0.875", "--top", "5").splitlines()
             first = any_of_five = 0
             for place in range(0, len(lines), 6):
                 classes = [int(line.split()[1]) for line in lines[place + 1 : place + 6]]

@@ -12,7 +12,6 @@ How to run (weights and photos are fetched by pip)
 
 import os
 import re
-import subprocess
 import sys
 import tempfile
 
@@ -22,7 +21,8 @@ import torch
 import torchvision
 from check_classify import photos
 from PIL import Image
-from safetensors.torch import load_file
+from run_recipe import call
+from torch_side import weights_of
 
 SIZES = [224, 299, 203, 257]
 PHOTOS = 4
@@ -46,7 +46,7 @@ def timm_name(name, places):
 
 def reference(name, path):
     """The network with the weights of `path` in float64, and the mean and deviation of its pixels."""
-    state = load_file(path) if path.endswith(".safetensors") else torch.load(path, weights_only=True)
+    state = weights_of(path)
     if name == "squeezenet1_1":
         net = torchvision.models.squeezenet1_1(weights=None)
         mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -55,7 +55,7 @@ def reference(name, path):
         places = [(stage, place) for stage, blocks in enumerate(net.blocks) for place in range(len(blocks))]
         state = {timm_name(key, places): tensor for key, tensor in state.items()}
         mean, deviation = [127 / 255] * 3, [128 / 255] * 3
-    net.load_state_dict({key: tensor.float() for key, tensor in state.items()})
+    net.load_state_dict(state)
     return net.double().eval(), torch.tensor(mean).double(), torch.tensor(deviation).double()
 
 
@@ -65,14 +65,13 @@ def square(path, size):
     return image.crop((left, top, left + size, top + size))
 
 
-def weights_of(program, name):
+def published(program, name):
     """The published file, which is fetched if need be."""
-    said = subprocess.run([program, "weights", "get", name], check=True, capture_output=True, text=True).stdout
-    return said.strip().rsplit(": ", 1)[1]
+    return call(program, "weights", "get", name).strip().rsplit(": ", 1)[1]
 
 
 def compare(program, name, sources, folder):
-    path = weights_of(program, name)
+    path = published(program, name)
     net, mean, deviation = reference(name, path)
     for size in SIZES:
         images = [square(source, size) for source in sources]
@@ -80,8 +79,7 @@ def compare(program, name, sources, folder):
         for image, file in zip(images, files):
             image.save(file)
         out = os.path.join(folder, "logits.npy")
-        command = [program, "classify", *files, "--arch", name, "--weights", path, "--size", str(size)]
-        subprocess.run([*command, "--device", "cpu", "--logits", out], check=True, capture_output=True)
+        call(program, "classify", *files, "--arch", name, "--weights", path, "--size", size, "--device", "cpu", "--logits", out)
         pixels = torch.from_numpy(np.stack([np.asarray(image) for image in images])).double() / 255
         with torch.inference_mode():
             wanted = net(((pixels - mean) / deviation).permute(0, 3, 1, 2)).numpy()

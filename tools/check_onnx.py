@@ -34,6 +34,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from run_recipe import call
 
 BOUND = 1e-4
 TASKS = {"single_label": "accuracy", "multi_label": "f2", "regression": "mae"}
@@ -94,13 +95,6 @@ def by_formula(name, folder):
     for file in folder.iterdir():
         file.unlink()
     return max(errors)
-
-
-def call(program, *arguments, folder=None):
-    done = subprocess.run([program, *map(str, arguments)], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, arguments))}\n{done.stderr}")
-    return done.stdout
 
 
 def write_pictures(folder):

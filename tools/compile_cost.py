@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from places import ROOT
+
 RECIPE = """recipe! {
     /// Which tags fit this chip?
     pub Planet%d {

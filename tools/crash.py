@@ -33,7 +33,8 @@ import tempfile
 import time
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from places import GLOBE, ROOT, SQUEEZENET
+
 MOST = 200
 """Kills of `again` and `every2s`."""
 FEATURES_HEADER, FEATURES_DIGEST = 56, 32
@@ -63,20 +64,19 @@ class Harness:
         self.program, self.folder = str(Path(program).resolve()), folder
         data = folder / "data"
         (data / "images").mkdir(parents=True)
-        globe = REPOSITORY / "examples/data/globe"
-        with open(globe / "train_v2.csv") as file:
+        with open(GLOBE / "train_v2.csv") as file:
             rows = list(csv.reader(file))
-        kept = [row for row in rows[1:] if (globe / "train-jpg" / f"{row[0]}.jpg").is_file()][:images]
+        kept = [row for row in rows[1:] if (GLOBE / "train-jpg" / f"{row[0]}.jpg").is_file()][:images]
         for name, _ in kept:
-            shutil.copy(globe / "train-jpg" / f"{name}.jpg", data / "images")
+            shutil.copy(GLOBE / "train-jpg" / f"{name}.jpg", data / "images")
         with open(data / "labels.csv", "w", newline="") as file:
             csv.writer(file).writerows([rows[0], *kept])
         weights = folder / "squeezenet.safetensors"
-        shutil.copy(REPOSITORY / "examples/data/squeezenet1_1.safetensors", weights)
+        shutil.copy(SQUEEZENET, weights)
         self.recipe = folder / "crash.recipe"
         self.recipe.write_text(RECIPE.format(data=data, weights=weights, steps=steps))
         self.library = folder.parent / f"{folder.name}.so"
-        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", self.library, REPOSITORY / "tools/fault.c", "-ldl"], check=True)
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", self.library, ROOT / "tools/fault.c", "-ldl"], check=True)
 
     def start(self, trial, fault=None, **variables):
         """Begins the run of a trial, or resumes it if its folder holds anything."""

@@ -21,6 +21,7 @@ stages alone: those on cached activations take seconds, so many seeds can be had
 """
 
 import csv
+import itertools
 import json
 import math
 import pathlib
@@ -35,12 +36,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import torchvision
-from reference_cached_head import head
-from reference_unfrozen import Network, center, fit, view
-from run_recipe import ROOT, metric_of, run_recipe, usage_of
+from places import SQUEEZENET
+from reference_models import Lite
+from run_recipe import metric_of, run_recipe, usage_of
 from torch import nn
+from torch_side import batches, factors, head, pooled, weights_of
 
-SQUEEZENET = ROOT / "examples" / "data" / "squeezenet1_1.safetensors"
 THRESHOLDS = (0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23)
 
 
@@ -131,6 +132,79 @@ def data_of(deck, root):
 # PyTorch.
 
 
+def scaled(image, side):
+    h, w = image.shape[:2]
+    ratio = side / min(h, w)
+    size = max(int(w * ratio), side), max(int(h * ratio), side)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def center(image, side):
+    image = scaled(image, side)
+    y, x = (math.ceil((length - side) / 2) for length in image.shape[:2])
+    return image[y : y + side, x : x + side].astype(np.float32) / 255
+
+
+def view(image, side, zoom, rng, top_down):
+    """The augmented square of `side_on`, or of `top_down`, of an image of bytes: numbers from 0 to 1. Scale to the side times up
+    to `zoom` (p .75), rotate by up to 10 degrees with reflected border (p .75), lighting (.05, .05), flip (p .5), a random crop."""
+    image = scaled(image, int(side * rng.uniform(1, zoom)) if rng.random() < 0.75 else side)
+    h, w = image.shape[:2]
+    if rng.random() < 0.75:
+        turn = cv2.getRotationMatrix2D((w // 2, h // 2), rng.uniform(-10, 10), 1)
+        image = cv2.warpAffine(image, turn, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    image = image.astype(np.float32) / 255
+    light, contrast = rng.uniform(-0.05, 0.05, 2)
+    factor = 1 + contrast if contrast >= 0 else 1 / (1 - contrast)
+    mean = image.mean()
+    image = np.clip((image - mean) * factor + mean + light, 0, 1)
+    if top_down:
+        image = np.rot90(image, rng.integers(4))
+    if rng.random() < 0.5:
+        image = image[:, ::-1]
+    y, x = (int(rng.random() * (length - side)) for length in image.shape[:2])
+    return image[y : y + side, x : x + side]
+
+
+class Network(nn.Module):
+    """A body with published weights and the library's head."""
+
+    def __init__(self, weights, classes, dropout):
+        super().__init__()
+        self.body = self.untrained_body()
+        found = self.body.load_state_dict(weights_of(weights), strict=False)
+        if [k for k in found.missing_keys if not k.startswith("_fc") and "num_batches" not in k]:
+            raise SystemExit(f"{weights} lacks {found.missing_keys}")
+        self.head = head(self.inputs, classes, dropout)
+
+    def features(self, x):
+        return pooled(self.last_map(x))
+
+    def forward(self, x):
+        return self.head(self.features(x))
+
+
+class Lite0(Network):
+    inputs = 2560
+
+    @staticmethod
+    def untrained_body():
+        return Lite(1.0, 1.0)
+
+    def last_map(self, x):
+        body = self.body
+        x = F.relu6(body._bn0(body._conv_stem(x)))
+        for block in body._blocks:
+            x = block(x)
+        return F.relu6(body._bn1(body._conv_head(x)))
+
+    def groups(self):
+        body = self.body
+        first = nn.ModuleList([body._conv_stem, body._bn0, *body._blocks[:5]])
+        rest = nn.ModuleList([*body._blocks[5:], body._conv_head, body._bn1])
+        return first, rest, self.head
+
+
 class SqueezeNet(Network):
     inputs = 1024
 
@@ -143,6 +217,22 @@ class SqueezeNet(Network):
 
     def groups(self):
         return self.body.features[:5], self.body.features[5:], self.head
+
+
+def fit(net, sample, labels, trained, batch, epochs, cycles, loss_of):
+    """Trains `net` on what `sample(rows)` gives; `trained` are groups of layers with their rates, and `cycles` the lengths of
+    cosine cycles in epochs: none for constant rates."""
+    sgd = torch.optim.SGD([{"params": list(group.parameters()), "lr": lr} for group, lr in trained], momentum=0.9)
+    schedule = factors(cycles, len(batches(len(labels), batch))) if cycles else itertools.repeat(1.0)
+    for _ in range(epochs):
+        for rows in batches(len(labels), batch):
+            factor = next(schedule)
+            for group, (_, rate) in zip(sgd.param_groups, trained):
+                group["lr"] = rate * factor
+            loss = loss_of(net(sample(rows)), labels[rows])
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
 
 
 def score(deck, predicted, truth):
@@ -166,7 +256,7 @@ class Theirs:
         targets = [np.stack([np.asarray(target) for _, target in items]) for items in sets]
         self.labels, self.truth = torch.tensor(targets[0]), targets[1]
         is_lite = deck.network == "efficientnet_lite0"
-        net = (Network if is_lite else SqueezeNet)(weights, classes, deck.dropout)
+        net = (Lite0 if is_lite else SqueezeNet)(weights, classes, deck.dropout)
         self.net, self.size = net.to(memory_format=torch.channels_last), deck.size
         self.frozen, self.cached = True, None
         mean, std = ([127 / 255] * 3, [128 / 255] * 3) if is_lite else ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])

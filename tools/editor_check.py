@@ -18,7 +18,8 @@ import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from places import ROOT
+
 # `$1`, `$A` .. are the places that are asked about; they are taken out of the text.
 FIXTURE = """
 macro_rules! recipe {

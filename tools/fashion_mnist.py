@@ -25,9 +25,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import torchvision
-from reference_cached_head import batches, head
 from run_recipe import run_recipe, usage_of
 from torch import nn
+from torch_side import WithHead, batches
 
 NAMES = ("t_shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle_boot")
 RECIPE = """FashionMnist {{
@@ -64,20 +64,12 @@ def write(sets, folder):
         made.rename(folder / part)
 
 
-class Network(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body = torchvision.models.resnet18(weights=None)
-        for module in self.body.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight)
-        self.head = head(1024, len(NAMES), (0.25, 0.5))
-
-    def forward(self, x):
-        body = self.body
-        x = body.maxpool(body.relu(body.bn1(body.conv1(x))))
-        x = body.layer4(body.layer3(body.layer2(body.layer1(x))))
-        return self.head(torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1))
+def network():
+    body = nn.Sequential(*list(torchvision.models.resnet18(weights=None).children())[:-2])
+    for module in body.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    return WithHead(body, 512, len(NAMES))
 
 
 def cosine(start, end, part):
@@ -96,7 +88,7 @@ def theirs(sets, args, seed):
 
     (images, labels), (valid, truth) = sets["train"], sets["valid"]
     labels = torch.from_numpy(labels.astype(np.int64))
-    net = Network().to(memory_format=torch.channels_last)
+    net = network().to(memory_format=torch.channels_last)
     # fastai's AdamW: no bias correction apart from Adam's own, decay on every parameter.
     adam = torch.optim.AdamW(net.parameters(), lr=args.rate, betas=(0.95, 0.99), eps=1e-5, weight_decay=0.01)
     total, step = len(batches(len(labels), args.batch)) * args.epochs, 0

@@ -22,7 +22,8 @@ import shutil
 import statistics
 import tempfile
 
-from run_recipe import ROOT, metric_of, run_recipe, usage_of
+from places import GLOBE
+from run_recipe import metric_of, run_recipe, usage_of
 
 HEAD_RATES = [0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316, 1.0]
 BODY_RATES = [0.0001, 0.000316, 0.001, 0.00316, 0.01, 0.0316, 0.1]
@@ -40,7 +41,7 @@ def sets_of(data, fashion, scratch):
         ("ucmerced", "multi_label", "f2",
          f'csv {{ root: {quote(data / "ucmerced")}, labels: "train_v2.csv", images: "train-jpg", {csv} }}', "top_down"),
         ("globe", "multi_label", "f2",
-         f'csv {{ root: {quote(ROOT / "examples/data/globe")}, labels: "train_v2.csv", images: "train-jpg", {csv} }}', "top_down"),
+         f'csv {{ root: {quote(GLOBE)}, labels: "train_v2.csv", images: "train-jpg", {csv} }}', "top_down"),
     ]  # fmt: skip
     if fashion:
         few = scratch / "fashion"

@@ -23,6 +23,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 from PIL import Image, ImageFile
+from places import GOLDEN
 
 ZIGZAG = np.array([
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
@@ -351,8 +352,7 @@ def golden():
         if "_17x33_" in name and kind[2] == "sequential" and restart in ("r0", "r3") and pixels is not None:
             if kind[1] in ("422", "420", "411", "mixed", "2x2") and (kind[0] != "ycc" or restart == "r3"):
                 tensors[name + ".jpg"], tensors[name + ".rgb"] = np.frombuffer(data, np.uint8), pixels
-    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fastai-runtime", "tests", "golden")
-    save_file(tensors, os.path.join(folder, "jpeg_scans.safetensors"))
+    save_file(tensors, GOLDEN / "jpeg_scans.safetensors")
     print(len(tensors) // 2, "files")
 
 

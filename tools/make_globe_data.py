@@ -41,14 +41,13 @@ import tarfile
 
 import numpy as np
 from PIL import Image
+from places import GLOBE
 
 PACKAGE_SHA256 = "f6deff6848980a4bda13b0993e5ebc929b27e791e063a5517c87115ff7e669cb"
 TAGS = ("coast", "habitation", "inland_water", "land", "lowland", "mountain", "ocean")
 SIDE = 64
 QUALITY = 92
 VALID_FROM_X = 3072
-HERE = os.path.dirname(os.path.abspath(__file__))
-DEFAULT_OUT = os.path.join(HERE, "..", "examples", "data", "globe")
 
 
 def read_layers(archive):
@@ -124,7 +123,7 @@ def write_csv(path, header, rows):
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    out = sys.argv[2] if len(sys.argv) == 3 else DEFAULT_OUT
+    out = sys.argv[2] if len(sys.argv) == 3 else GLOBE
     os.makedirs(os.path.join(out, "train-jpg"), exist_ok=True)
     rows, places, size = [], [], 0
     for k, (x, y, chip, tags) in enumerate(cut(*read_layers(sys.argv[1]))):

@@ -9,13 +9,13 @@ places: of the file as Pillow reads it back, upright, alpha dropped, 16 bits cut
 """
 
 import json
-import pathlib
 
 import cv2
 import numpy as np
 from PIL import Image
+from places import GOLDEN
 
-OUT = pathlib.Path(__file__).resolve().parent.parent / "fastai-runtime/tests/golden/images"
+OUT = GOLDEN / "images"
 WIDTH, HEIGHT = 48, 36
 PLACES = [(0, 0), (47, 0), (0, 35), (47, 35), (24, 18), (10, 30), (37, 7)]
 

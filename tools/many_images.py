@@ -25,8 +25,8 @@ import time
 
 import numpy as np
 from PIL import Image
+from places import ROOT
 
-REPOSITORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 RECIPE = """Many {{
     task: single_label,
     data: csv {{ root: "{root}", labels: "{labels}.csv", images: "img", suffix: ".jpg", valid: random(0.2),
@@ -72,7 +72,7 @@ def measure(command, environment):
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("--sizes", default="10000,100000,1000000")
     parser.add_argument("--commands", default="check,plan,prepare,show,smoke")
@@ -92,7 +92,7 @@ def main():
             maker.join()
             assert maker.exitcode == 0
             environment = dict(os.environ, FASTAI_CACHE=os.path.join(folder, "cache"),
-                               FASTAI_WEIGHTS=os.path.join(REPOSITORY, "examples", "data"))
+                               FASTAI_WEIGHTS=str(ROOT / "examples" / "data"))
             recipe = {name: os.path.join(folder, f"{name}.recipe") for name in ("sample", "all", "few")}
             run, epoch = os.path.join(folder, "run"), os.path.join(folder, "epoch")
             commands = {

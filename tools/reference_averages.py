@@ -20,10 +20,10 @@ How to run
 """
 
 import json
-import os
 
 import torch
-from reference_head import BATCH, GOLDEN, ROWS, Head, start_values
+from places import GOLDEN
+from reference_head import BATCH, ROWS, Head, start_values
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim.swa_utils import AveragedModel, update_bn
 
@@ -84,9 +84,7 @@ def main():
         "average": (1, False, [2, 6]),
     }
     golden = {name: train(data, weights, *settings) for name, settings in cases.items()}
-    with open(os.path.join(GOLDEN, "averages.json"), "w") as file:
-        json.dump(golden, file)
-        file.write("\n")
+    (GOLDEN / "averages.json").write_text(json.dumps(golden) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,14 +17,11 @@ How to run
 """
 
 import json
-import os
 
 import torch
 from fastai.callback.schedule import combined_cos
+from places import LANGUAGE_GOLDEN
 from torch.optim import lr_scheduler as s
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "..", "fastai-dsl", "tests", "golden")
 
 
 def one_cycle(nb, epochs, pct_start, div, div_final, moms):
@@ -125,8 +122,8 @@ def main():
     case(use_clr, nb=11, cycles=2, cycle_len=3, div=20, cut_div=10, moms=[0.95, 0.85])
     case(use_clr_beta, nb=50, cycles=2, cycle_len=1, div=10, pct=10, moms=None)
     case(use_clr_beta, nb=13, cycles=1, cycle_len=4, div=20, pct=13.68, moms=[0.95, 0.85])
-    with open(os.path.join(GOLDEN, "courses.json"), "w", encoding="utf-8") as f:
-        json.dump({"torch": torch.__version__, "cases": cases}, f, separators=(",", ":"))
+    golden = {"torch": torch.__version__, "cases": cases}
+    (LANGUAGE_GOLDEN / "courses.json").write_text(json.dumps(golden, separators=(",", ":")))
     print(len(cases), "cases")
 
 

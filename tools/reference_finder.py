@@ -10,15 +10,12 @@ How to run
 """
 
 import json
-import os
 from types import SimpleNamespace
 
 import torch
 from fastai.callback.schedule import slide
 from fastai.learner import AvgSmoothLoss
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
+from places import GOLDEN
 
 
 def smoothed(losses):
@@ -32,8 +29,7 @@ def smoothed(losses):
 
 
 def main():
-    with open(os.path.join(GOLDEN, "finder_curves.json")) as file:
-        curves = json.load(file)
+    curves = json.loads((GOLDEN / "finder_curves.json").read_text())
     found = {}
     for name, curve in curves.items():
         n, losses = curve["iterations"], curve["losses"]
@@ -42,9 +38,7 @@ def main():
         part = slice(n // 10, -5)
         lrs = torch.tensor(rates, dtype=torch.float64)[part]
         found[name] = slide(lrs, smoothed(losses)[part], n)[0]
-    with open(os.path.join(GOLDEN, "finder_slide.json"), "w") as file:
-        json.dump(found, file, indent=1)
-        file.write("\n")
+    (GOLDEN / "finder_slide.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

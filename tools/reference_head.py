@@ -32,16 +32,14 @@ How to run
 
 import json
 import math
-import os
 
 import numpy as np
 import torch
+from places import GOLDEN
 from safetensors.numpy import save_file
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
 ROWS, FEATURES, HIDDEN, CLASSES, BATCH, STEPS = 200, 128, 64, 7, 64, 30
 
 
@@ -146,9 +144,8 @@ def main():
         print(f"{name}: loss {losses[0]:.5f} -> {losses[-1]:.5f}, gradient norm {norms.min():.3f}"
               f"..{norms.max():.3f}; a float32 run differs by {worst[0]:.1e} (loss), {worst[1]:.1e} (logits)")
     keep = {k: v if v.dtype == np.int64 else v.astype(np.float32) for k, v in stored.items()}
-    save_file(keep, os.path.join(GOLDEN, "head.safetensors"))
-    with open(os.path.join(GOLDEN, "head.json"), "w", encoding="utf-8") as f:
-        json.dump(about, f, indent=1)
+    save_file(keep, GOLDEN / "head.safetensors")
+    (GOLDEN / "head.json").write_text(json.dumps(about, indent=1))
 
 
 if __name__ == "__main__":

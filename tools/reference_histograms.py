@@ -21,10 +21,10 @@ import os
 
 import numpy as np
 from PIL import Image, ImageOps
+from places import GOLDEN, ROOT
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-OUT = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden", "histograms.json")
-DATA = os.environ.get("FASTAI_TEST_DATA", os.path.join(HERE, "..", "..", "shared", "data"))
+OUT = GOLDEN / "histograms.json"
+DATA = os.environ.get("FASTAI_TEST_DATA", ROOT.parent / "shared" / "data")
 BINS = 10
 LONG = 1000
 
@@ -77,15 +77,14 @@ def main():
     cases += [case("tenths -5 to -3", [v / 10 for v in range(-50, -29)])]
     cases += [case(f"borders 0 to {high}, 49 bins", [*range(high + 1)], 49) for high in (49, 63, 126)]
     cases += [case("equal values", [0.1, 0.1]), case("tiny values", [1e-9 * v for v in range(25)])]
-    before = json.load(open(OUT)) if os.path.exists(OUT) else []
+    before = json.loads(OUT.read_text()) if OUT.exists() else []
     for name, paths in [("dogbreed", dogbreed), ("dogscats", dogscats)]:
         if os.path.isdir(os.path.join(DATA, name)):
             for what, of in zip(["widths", "heights"], sides(paths())):
                 cases += whole_and_short(f"{name} {what}", of)
         else:
             cases += [c for c in before if c["name"].startswith(name)]
-    with open(OUT, "w") as file:
-        file.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
+    OUT.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
 
 
 main()

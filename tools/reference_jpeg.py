@@ -13,15 +13,13 @@ How to run
 """
 
 import io
-import os
 
 import cv2
 import numpy as np
 from PIL import Image
+from places import GOLDEN
 from safetensors.numpy import save_file
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden", "jpeg.safetensors")
 REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 
@@ -75,7 +73,7 @@ def main():
             assert np.array_equal(np.array(draft.convert("RGB")), small), (name, reduction)
             out[f"{name}.rgb{reduction}"] = small
         print(name, len(data), out[f"{name}.rgb"].shape)
-    save_file(out, GOLDEN, metadata={"opencv": cv2.__version__})
+    save_file(out, GOLDEN / "jpeg.safetensors", metadata={"opencv": cv2.__version__})
 
 
 if __name__ == "__main__":

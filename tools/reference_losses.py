@@ -24,15 +24,12 @@ How to run
 """
 
 import json
-import os
 
 import torch
 import torch.nn.functional as F
+from places import GOLDEN
 from timm.loss import AsymmetricLossMultiLabel, BinaryCrossEntropy
 from torchvision.ops import sigmoid_focal_loss
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
 
 
 def main():
@@ -116,9 +113,7 @@ def main():
             "set": plain.get(name, loss)(logits).item(),
         }
         assert x.grad.isfinite().all(), name
-    with open(os.path.join(GOLDEN, "losses.json"), "w") as file:
-        json.dump(golden, file)
-        file.write("\n")
+    (GOLDEN / "losses.json").write_text(json.dumps(golden) + "\n")
 
 
 if __name__ == "__main__":

@@ -38,18 +38,16 @@ How to run
 """
 
 import json
-import os
 import warnings
 from fractions import Fraction
 
 import numpy as np
 import sklearn
+from places import GOLDEN
 from scipy.stats import binomtest
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
 THRESHOLDS = (0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23)
 RESAMPLES = 10_000
 
@@ -396,8 +394,7 @@ def main():
     small = f2(np.array([[1, 0, 1], [0, 0, 0], [0, 0, 0], [1, 1, 1]]),
                np.array([[1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 1, 1]]))
     assert abs(small - 0.375) < 1e-12
-    with open(os.path.join(GOLDEN, "metrics.json"), "w", encoding="utf-8") as f:
-        json.dump(out, f, separators=(",", ":"))
+    (GOLDEN / "metrics.json").write_text(json.dumps(out, separators=(",", ":")))
     for case in out["single"]:
         print({k: case[k] for k in ("classes", "accuracy", "log_loss")})
     for case in out["multi"]:

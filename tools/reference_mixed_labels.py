@@ -19,13 +19,10 @@ How to run
 """
 
 import json
-import os
 
 import torch
 import torch.nn.functional as F
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
+from places import GOLDEN
 
 
 def main():
@@ -73,9 +70,7 @@ def main():
         loss = loss_of(x)
         loss.backward()
         found["cases"][name] = {"loss": loss.item(), "gradient": x.grad.flatten().tolist()}
-    with open(os.path.join(GOLDEN, "mixed_labels.json"), "w") as file:
-        json.dump(found, file, indent=1)
-        file.write("\n")
+    (GOLDEN / "mixed_labels.json").write_text(json.dumps(found, indent=1) + "\n")
     print({name: case["loss"] for name, case in found["cases"].items()})
 
 

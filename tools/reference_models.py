@@ -37,23 +37,28 @@ trials N, of which one has to agree in everything.
 
 Dropout is off, and stochastic depth elsewhere.
 
+lite0.safetensors holds NET/SIZE/logits of EfficientNet-lite0 with its published weights, as SIZE/logits; WEIGHTS is the published
+file, as safetensors or as PyTorch's.
+
 How to run
     pip install torch torchvision safetensors
-    python tools/reference_models.py [--mixed] [NET ..]      (all without names; the others' entries stay; or mixed.safetensors)
+    python tools/reference_models.py [NET ..]               (all without names; the others' entries stay)
+    python tools/reference_models.py --mixed                (mixed.safetensors)
+    python tools/reference_models.py --lite0 WEIGHTS        (lite0.safetensors)
 """
 
-import os
 import sys
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 import torchvision
+from places import GOLDEN
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch_side import pooled, weights_of
 from torchvision.ops import StochasticDepth
 
-GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fastai-runtime", "tests", "golden")
 TRIALS = 3
 MIXED = ("resnet18", "resnext50_32x4d", "densenet121", "mobilenet_v3_large", "efficientnet_b0", "convnext_tiny")
 SIZES = {"224": (224, 224), "299": (299, 299), "203x257": (203, 257)}
@@ -495,10 +500,8 @@ def evaluation(name):
         hook = lambda m, i, y, unit=unit, after=after: seen.__setitem__(unit, samples(after(y)))  # noqa: E731
         modules[path].register_forward_hook(hook)
     for cut, path in CUTS.get(name, {}).items():
-        pooled = lambda m, i, y, cut=cut: out.__setitem__(  # noqa: E731
-            f"{name}/cut{cut}/features", samples(torch.cat([y.amax((2, 3)), y.mean((2, 3))], 1))
-        )
-        modules[path].register_forward_hook(pooled)
+        hook = lambda m, i, y, cut=cut: out.__setitem__(f"{name}/cut{cut}/features", samples(pooled(y)))  # noqa: E731
+        modules[path].register_forward_hook(hook)
     # 203x257 comes last, and its features stay.
     for size, sides in SIZES.items():
         with torch.no_grad():
@@ -566,17 +569,28 @@ def training(name, trial, kind="train"):
     return out
 
 
+def lite0(path):
+    net = Lite(1.0, 1.0)
+    net.load_state_dict(weights_of(path))
+    net = net.double().eval()
+    with torch.inference_mode():
+        logits = {f"{size}/logits": net(formula(1, *sides)).flatten()[::8].float().clone() for size, sides in SIZES.items()}
+    save_file(logits, GOLDEN / "lite0.safetensors")
+
+
 def main():
     torch.set_num_threads(1)
+    if sys.argv[1:2] == ["--lite0"]:
+        return lite0(sys.argv[2])
     if "--mixed" in sys.argv:
         found = {}
         for name in MIXED:
             found.update(training(name, 0, "bf16_"))
-        return save_file(found, os.path.join(GOLDEN, "mixed.safetensors"))
-    path = os.path.join(GOLDEN, "models.safetensors")
+        return save_file(found, GOLDEN / "mixed.safetensors")
+    path = GOLDEN / "models.safetensors"
     wanted = sys.argv[1:] or list(NETWORKS)
     torch.manual_seed(0)
-    found = load_file(path) if os.path.exists(path) else {}
+    found = load_file(path) if path.exists() else {}
     for name in wanted:
         found = {k: v for k, v in found.items() if not k.startswith(f"{name}/")}
         found.update(evaluation(name))

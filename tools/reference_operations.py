@@ -18,17 +18,15 @@ How to run
 """
 
 import json
-import os
 
 import numpy as np
 import PIL
 import torch
 import torchvision
 from PIL import Image
+from places import GOLDEN
 from torchvision.transforms import v2
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
 SIDES = {"noise": 24, "smooth": 37}
 
 
@@ -91,9 +89,7 @@ def main():
     found["names"] = list(trivial._AUGMENTATION_SPACE)
     assert found["names"] == list(rand._AUGMENTATION_SPACE)
     found["versions"] = {"torchvision": torchvision.__version__, "pillow": PIL.__version__}
-    with open(os.path.join(GOLDEN, "operations.json"), "w") as file:
-        json.dump(found, file, indent=0)
-        file.write("\n")
+    (GOLDEN / "operations.json").write_text(json.dumps(found, indent=0) + "\n")
     print({key: len(value) for key, value in found.items()}, found["random_erasing"])
 
 

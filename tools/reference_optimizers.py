@@ -37,17 +37,16 @@ How to run
 import copy
 import functools
 import json
-import os
 import sys
 
 import torch
 import torchvision
-from reference_models import GOLDEN, unit_noise
-from reference_squeezenet import WEIGHTS
+from places import GOLDEN, SQUEEZENET
+from reference_models import unit_noise
 from reference_training import start
-from safetensors.torch import load_file
 from timm.optim import Lamb
 from torch import nn
+from torch_side import pooled, weights_of
 
 IMAGES, SIDE, BATCH, STEPS, CLASSES, LIFT = 32, 40, 8, 30, 5, 1000.0
 FIRST_OF_SECOND_GROUP = 5
@@ -113,7 +112,7 @@ def images():
 
 def squeezenet():
     net = torchvision.models.squeezenet1_1(weights=None)
-    net.load_state_dict({name: tensor.float() for name, tensor in load_file(WEIGHTS).items()})
+    net.load_state_dict(weights_of(SQUEEZENET))
     last = net.features[-1]
     with torch.no_grad():
         for layer in (last.expand1x1, last.expand3x3):
@@ -152,7 +151,7 @@ def train(case, body, x, dtype=torch.float64, rough=False):
         at = slice(step * BATCH % IMAGES, step * BATCH % IMAGES + BATCH)
         maps = body(x[at])
         assert maps.min() > 0, "a feature that is 0"
-        loss = nn.functional.cross_entropy(head(torch.cat([maps.amax((2, 3)), maps.mean((2, 3))], 1)), y[at])
+        loss = nn.functional.cross_entropy(head(pooled(maps)), y[at])
         losses.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
@@ -206,11 +205,8 @@ def a_tenth_more(case, key):
 
 def main():
     torch.set_num_threads(1)  # the order of sums is fixed
-    path = os.path.join(GOLDEN, "optimizers.json")
-    found = {}
-    if sys.argv[1:]:
-        with open(path, encoding="utf-8") as f:
-            found = json.load(f)
+    path = GOLDEN / "optimizers.json"
+    found = json.loads(path.read_text()) if sys.argv[1:] else {}
     body, x = squeezenet(), images()
     for name, case in cases():
         if sys.argv[1:] and name not in sys.argv[1:]:
@@ -230,8 +226,7 @@ def main():
         )
         found[name] = {**case, "losses": losses}
     order = [name for name, _ in cases() if name in found]
-    with open(path, "w", encoding="utf-8") as f:
-        json.dump({name: found[name] for name in order}, f, indent=1)
+    path.write_text(json.dumps({name: found[name] for name in order}, indent=1))
 
 
 if __name__ == "__main__":

@@ -21,10 +21,8 @@ How to run
 
 import json
 import math
-import os
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "..", "fastai-dsl", "tests", "golden")
+from places import LANGUAGE_GOLDEN
 
 
 def epochs(n_cycle, cycle_len, cycle_mult):
@@ -112,8 +110,7 @@ def main():
     assert all(len(c["factors"]) == c["nb"] * c["epochs"] for c in cosines)
     out = {"cosine": cosines, "lr_find": sweeps, "smooth": runs,
            "note": "null stands for NaN"}
-    with open(os.path.join(GOLDEN, "schedules.json"), "w", encoding="utf-8") as f:
-        json.dump(out, f, separators=(",", ":"))
+    (LANGUAGE_GOLDEN / "schedules.json").write_text(json.dumps(out, separators=(",", ":")))
     print({r["name"]: (r["recorded"], len(r["losses"])) for r in runs})
 
 

@@ -21,61 +21,51 @@ How to run
 """
 
 import json
-import os
 
 import torch
 import torchvision
-from safetensors.torch import load_file, save_file
+from places import GOLDEN, SQUEEZENET
+from reference_models import formula
+from safetensors.torch import save_file
+from torch_side import pooled, weights_of
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-WEIGHTS = os.path.join(HERE, "..", "examples", "data", "squeezenet1_1.safetensors")
-GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
 FORMULA = "1.5*sin(0.13*h + 0.7*c + n) + 0.8*cos(0.09*w*(c+1) - 0.05*h)"
 CASES = {"64": (2, 64, 64), "224": (1, 224, 224), "203x257": (1, 203, 257)}
 
 
-def formula(batch, height, width):
-    n, c, h, w = torch.meshgrid(
-        *(torch.arange(k, dtype=torch.float64) for k in (batch, 3, height, width)), indexing="ij"
-    )
-    x = 1.5 * torch.sin(0.13 * h + 0.7 * c + n) + 0.8 * torch.cos(0.09 * w * (c + 1) - 0.05 * h)
-    return x.float()
-
-
 def main():
-    half = load_file(WEIGHTS)
+    weights = weights_of(SQUEEZENET)
     single = torchvision.models.squeezenet1_1(weights=None).eval()
-    single.load_state_dict({k: v.float() for k, v in half.items()})
+    single.load_state_dict(weights)
     net = torchvision.models.squeezenet1_1(weights=None).eval().double()
-    net.load_state_dict({k: v.double() for k, v in half.items()})
+    net.load_state_dict(weights)
     out = {}
     for name, case in CASES.items():
-        x32 = formula(*case)
-        x, means, shapes = x32.double(), [], []
+        x = formula(*case)
+        x32, means, shapes = x.float(), [], []
         with torch.no_grad():
             for layer in net.features:
                 x = layer(x)
                 means.append(x.mean())
                 shapes.append(x.shape[2:])
-            pooled = torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1)
+            features = pooled(x)
             logits = net.classifier(x).flatten(1)
             drift = (single(x32).double() - logits).abs().max().item()
         out[f"input_{name}"] = x32.flatten()[:8].clone()
         out[f"logits_{name}"] = logits.float()
-        out[f"pooled_{name}"] = pooled.float()
+        out[f"pooled_{name}"] = features.float()
         out[f"means_{name}"] = torch.stack(means).float()
         out[f"shape_{name}"] = torch.tensor([list(s) for s in shapes])
         best = logits.topk(3).indices.tolist()
         print(f"{name}: largest logit {logits.max():.4f}, top {best}, float32 run differs {drift:.1e}")
-    save_file(out, os.path.join(GOLDEN, "squeezenet1_1.safetensors"))
+    save_file(out, GOLDEN / "squeezenet1_1.safetensors")
     about = {
         "input": FORMULA,
         "input_note": "computed in float64, cast to float32; n, c, h, w count from 0",
         "cases": CASES,
         "pooled": "512 maxima then 512 averages of features.12",
     }
-    with open(os.path.join(GOLDEN, "squeezenet1_1.json"), "w", encoding="utf-8") as f:
-        json.dump(about, f, indent=1)
+    (GOLDEN / "squeezenet1_1.json").write_text(json.dumps(about, indent=1))
 
 
 if __name__ == "__main__":

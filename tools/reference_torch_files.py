@@ -22,8 +22,9 @@ import zipfile
 
 import numpy as np
 import torch
+from places import GOLDEN
 
-OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fastai-runtime", "tests", "golden", "torch")
+OUT = GOLDEN / "torch"
 
 
 def numbers(n, dtype=torch.float32):
@@ -60,13 +61,13 @@ def module():
 
 
 def write(name, value, **options):
-    torch.save(value, os.path.join(OUT, name), **options)
+    torch.save(value, OUT / name, **options)
 
 
 def compressed(name, value):
     plain = io.BytesIO()
     torch.save(value, plain)
-    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(os.path.join(OUT, name), "w", zipfile.ZIP_DEFLATED) as out:
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(OUT / name, "w", zipfile.ZIP_DEFLATED) as out:
         for entry in source.infolist():
             out.writestr(entry.filename, source.read(entry))
 
@@ -98,7 +99,7 @@ class Calls:
 
 def main():
     torch.manual_seed(0)
-    os.makedirs(OUT, exist_ok=True)
+    OUT.mkdir(exist_ok=True)
     for ending, zipped in (("zip", True), ("legacy", False)):
         options = {"_use_new_zipfile_serialization": zipped}
         write(f"state.{ending}.pth", state(), **options)
@@ -117,9 +118,8 @@ def main():
         write(f"expanded.{ending}.pth", {"weight": numbers(1).expand(1000)}, **options)
     write("protocol4.zip.pth", state(), pickle_protocol=4)
     compressed("compressed.zip.pth", state())
-    torch.jit.save(torch.jit.script(module()), os.path.join(OUT, "script.zip.pth"))
-    with open(os.path.join(OUT, "plain_pickle.pth"), "wb") as f:
-        pickle.dump({"weight": [1.0, 2.0]}, f)
+    torch.jit.save(torch.jit.script(module()), OUT / "script.zip.pth")
+    (OUT / "plain_pickle.pth").write_bytes(pickle.dumps({"weight": [1.0, 2.0]}))
 
 
 if __name__ == "__main__":

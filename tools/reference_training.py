@@ -24,13 +24,14 @@ How to run
 """
 
 import json
-import os
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from reference_models import GOLDEN, NETWORKS, fill, formula, unit_noise
+from places import GOLDEN
+from reference_models import NETWORKS, fill, formula, unit_noise
 from torch import nn
+from torch_side import pooled
 
 IMAGES, SIDE, BATCH, STEPS, CLASSES, HIDDEN = 32, 64, 8, 20, 5, 16
 
@@ -92,8 +93,7 @@ def train(case, dtype):
         loss_of = nn.BCEWithLogitsLoss(weight=weight)
 
     def logits(x):
-        maps = net(x)
-        return head(torch.cat([maps.amax((2, 3)), maps.mean((2, 3))], 1))
+        return head(pooled(net(x)))
 
     def mode():
         net.train()
@@ -170,8 +170,7 @@ def main():
         worst = max(abs(a - b) / max(1, abs(b)) for a, b in zip([*small, small_final], [*losses, final]))
         print(f"{name}: {losses[0]:.4f} -> {losses[-1]:.4f}, in evaluation {final:.4f}; float32 differs by {worst:.1e}", flush=True)
         found[name] = {**case, "losses": losses, "final": final}
-    with open(os.path.join(GOLDEN, "training.json"), "w", encoding="utf-8") as f:
-        json.dump(found, f, indent=1)
+    (GOLDEN / "training.json").write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

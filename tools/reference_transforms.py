@@ -40,14 +40,12 @@ How to run
 
 import json
 import math
-import os
 
 import cv2
 import numpy as np
+from places import GOLDEN
 from safetensors.numpy import save_file
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -237,8 +235,7 @@ def main():
         for step, *arguments in steps:
             image = step(image, *arguments)
         out[f"steps_{name}"] = image
-    save_file({k: np.ascontiguousarray(v) for k, v in out.items()},
-              os.path.join(GOLDEN, "transforms.safetensors"))
+    save_file({k: np.ascontiguousarray(v) for k, v in out.items()}, GOLDEN / "transforms.safetensors")
     about = {
         "opencv": cv2.__version__,
         "degrees": 7.3,
@@ -246,8 +243,7 @@ def main():
         "train": {"size": 64, "scale_to": 67, "shape_after_scale": shape_after_scale,
                   "degrees": 7.3, "b": 0.03, "c": -0.02, "flip": True, "u_r": 0.3, "u_c": 0.7},
     }
-    with open(os.path.join(GOLDEN, "transforms.json"), "w", encoding="utf-8") as f:
-        json.dump(about, f, indent=1)
+    (GOLDEN / "transforms.json").write_text(json.dumps(about, indent=1))
     print(json.dumps(about))
     print({k: list(v.shape) for k, v in out.items()})
 

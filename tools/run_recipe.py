@@ -1,34 +1,36 @@
-"""Runs a recipe with the program, for the scripts that compare what it reaches with something else."""
+"""Runs the program, for the scripts that compare what it says and reaches with something else."""
 
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from places import PROGRAM
 
 
 def usage_of(doc, seeds):
     """The options that these scripts share; `doc` describes the script."""
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     usage = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     usage.add_argument("--seeds", type=int, default=seeds)
-    usage.add_argument("--program", type=pathlib.Path, default=target / "debug" / "fastai")
+    usage.add_argument("--program", type=pathlib.Path, default=PROGRAM)
     usage.add_argument("--json", type=pathlib.Path, metavar="FILE")
     return usage
+
+
+def call(program, *arguments, folder=None):
+    """What the program prints; ends with what went wrong if it fails."""
+    done = subprocess.run([str(word) for word in (program, *arguments)], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, arguments))}\nended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done.stdout
 
 
 def run_recipe(program, text, folder, seed, options=()):
     """Runs the recipe of that text in `folder`, which must not hold a run yet; returns the run's folder and its summary."""
     recipe, run = pathlib.Path(folder, "tried.recipe"), pathlib.Path(folder, "run")
     recipe.write_text(text)
-    command = [program, "run", recipe, "--out", run, "--seed", seed, "--device", "cpu", "--quiet", *options]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{text}\nended with {done.returncode}:\n{done.stderr[-3000:]}")
+    call(program, "run", recipe, "--out", run, "--seed", seed, "--device", "cpu", "--quiet", *options)
     return run, json.loads((run / "summary.json").read_text())
 
 

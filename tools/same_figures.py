@@ -8,7 +8,7 @@ DATA holds folders dogscats, dogbreed and ucmerced (in planet's layout). The qui
 How to run
     pip install numpy
     cargo build
-    python tools/same_figures.py DATA [--program target/debug/fastai] [--images 120] [--recipes quickstart,full/planet,..]
+    python tools/same_figures.py DATA [--program PATH] [--images 120] [--recipes quickstart,full/planet,..]
 """
 
 import argparse
@@ -16,14 +16,14 @@ import csv
 import json
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from places import GLOBE, PROGRAM, ROOT
+from run_recipe import call
 
-ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 SETS = {"dogs_vs_cats": "dogscats", "dogbreed": "dogbreed", "planet": "ucmerced"}
 THRESHOLDS = [0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23]
@@ -70,11 +70,10 @@ def subset(data, name, folder, images):
 
 
 def globe():
-    folder = EXAMPLES / "data" / "globe"
-    ids = set((folder / "valid.txt").read_text().split())
-    with open(folder / "train_v2.csv", newline="") as file:
+    ids = set((GLOBE / "valid.txt").read_text().split())
+    with open(GLOBE / "train_v2.csv", newline="") as file:
         rows = list(csv.reader(file))[1:]
-    return [(folder / "train-jpg" / f"{row[0]}.jpg", row[1].split(" ")) for row in rows if row[0] in ids]
+    return [(GLOBE / "train-jpg" / f"{row[0]}.jpg", row[1].split(" ")) for row in rows if row[0] in ids]
 
 
 def f2(probabilities, labels, threshold):
@@ -96,12 +95,6 @@ class Check:
     def __init__(self, program):
         self.program, self.wrong = program, 0
 
-    def call(self, *arguments):
-        done = subprocess.run([str(part) for part in [self.program, *arguments]], capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"{' '.join(map(str, arguments))}\n{done.stdout}{done.stderr}")
-        return done.stdout
-
     def equal(self, what, a, b):
         if a != b:
             self.wrong += 1
@@ -112,7 +105,7 @@ class Check:
         for run, threads, cache in [("cold-2", 2, "a"), ("warm-2", 2, "a"), ("cold-1", 1, "b"), ("warm-1", 1, "a")]:
             out = folder / run
             arguments = ["run", file, *settings, "--out", out, "--cache", folder / f"cache-{cache}", "--threads", threads, "-q"]
-            self.call(*arguments, "--device", "cpu")
+            call(self.program, *arguments, "--device", "cpu")
             summary = json.loads((out / "summary.json").read_text())
             ends.append((run, (out / "models" / "final.safetensors").read_bytes(), summary["final"], summary["tta"]))
         for run, *end in ends[1:]:
@@ -121,7 +114,7 @@ class Check:
         _, _, final, tta = ends[0]
         files = [path for path, _ in held]
         for threads in (1, 2):
-            validated = json.loads(self.call("validate", folder / "cold-2", "--json", "--threads", threads, "-q"))
+            validated = json.loads(call(self.program, "validate", folder / "cold-2", "--json", "--threads", threads, "-q"))
             for what, a, b in [("plain", final, validated["plain"]), ("tta", tta, validated["tta"])]:
                 b = b and b["evaluation"]
                 # A run knows the loss of its training, too.
@@ -132,7 +125,7 @@ class Check:
             if what == "tta" and tta is None:
                 continue
             answers = [
-                json.loads(self.call("predict", folder / "cold-2", *files, "--json", "--threads", threads, *more))
+                json.loads(call(self.program, "predict", folder / "cold-2", *files, "--json", "--threads", threads, *more))
                 for threads in (1, 2)
             ]
             self.equal(f"{name}: {what} predictions on 1 and 2 threads", *answers)
@@ -160,7 +153,7 @@ class Check:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--program", default=str(ROOT / "target" / "debug" / "fastai"))
+    parser.add_argument("--program", default=PROGRAM)
     parser.add_argument("--images", type=int, default=120)
     parser.add_argument("--recipes", help="names in examples/, without the suffix; all unless given")
     options = parser.parse_args()

@@ -15,7 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from places import GLOBE, SQUEEZENET
+
 MEGABYTES = 32
 RECIPE = """Soak {{
     task: multi_label,
@@ -68,13 +69,11 @@ def main():
         folder = Path(folder)
         (folder / "images").mkdir()
         (folder / "tmp").mkdir()
-        globe = REPOSITORY / "examples/data/globe"
-        rows = (globe / "train_v2.csv").read_text().splitlines()[:33]
+        rows = (GLOBE / "train_v2.csv").read_text().splitlines()[:33]
         (folder / "labels.csv").write_text("\n".join(rows) + "\n")
         for row in rows[1:]:
-            shutil.copy(globe / "train-jpg" / f"{row.split(',')[0]}.jpg", folder / "images")
-        weights = REPOSITORY / "examples/data/squeezenet1_1.safetensors"
-        (folder / "soak.recipe").write_text(RECIPE.format(root=folder, weights=weights, epochs=given.epochs))
+            shutil.copy(GLOBE / "train-jpg" / f"{row.split(',')[0]}.jpg", folder / "images")
+        (folder / "soak.recipe").write_text(RECIPE.format(root=folder, weights=SQUEEZENET, epochs=given.epochs))
         env = dict(os.environ, FASTAI_CACHE=str(folder / "cache"), TMPDIR=str(folder / "tmp"))
         run, history = folder / "run", folder / "run/history.csv"
         epochs = lambda _: (len(history.read_text().splitlines()) - 1) / given.epochs if history.is_file() else 0

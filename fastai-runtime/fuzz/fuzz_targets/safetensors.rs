@@ -9,11 +9,13 @@ use fastai_data::atomic;
 use libfuzzer_sys::fuzz_target;
 
 #[allow(dead_code)]
+#[path = "../../src/models/number_type.rs"]
+mod number_type;
+#[allow(dead_code)]
 #[path = "../../src/models/safetensors_file.rs"]
 mod safetensors_file;
-#[allow(dead_code)]
-#[path = "../../src/models/torch/mod.rs"]
-mod torch;
+#[path = "../../src/models/tensor_file_error.rs"]
+mod tensor_file_error;
 
 mod data {
     pub use fastai_data::FileError;

@@ -14,6 +14,11 @@ use std::io::Cursor;
 use libfuzzer_sys::fuzz_target;
 
 #[allow(dead_code)]
+#[path = "../../src/models/number_type.rs"]
+mod number_type;
+#[path = "../../src/models/tensor_file_error.rs"]
+mod tensor_file_error;
+#[allow(dead_code)]
 #[path = "../../src/models/torch/mod.rs"]
 mod torch;
 
