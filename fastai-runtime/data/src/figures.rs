@@ -1,4 +1,27 @@
-//! Figures as people read them: losses, metrics and learning rates in tables, on pages and in messages.
+//! Figures as people read them: counts, losses, metrics and learning rates in tables, on pages and in messages.
+
+/// `1,234,567`, in plain text.
+pub fn thousands(n: u64) -> String {
+    in_groups(n, ',')
+}
+
+/// `1 234 567` with narrow no-break spaces, on pages.
+pub fn grouped(n: u64) -> String {
+    in_groups(n, '\u{202f}')
+}
+
+/// The digits in groups of three.
+fn in_groups(n: u64, separator: char) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(separator);
+        }
+        text.push(digit);
+    }
+    text
+}
 
 /// Figures from here on are powers of ten: their digits say nothing.
 const LARGE: f64 = 1e6;
@@ -37,6 +60,13 @@ fn trimmed(digits: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_are_in_groups_of_three() {
+        let counts = [0, 999, 1000, 531_463, 1_234_567];
+        assert_eq!(counts.map(thousands), ["0", "999", "1,000", "531,463", "1,234,567"]);
+        assert_eq!(counts.map(|n| grouped(n).replace('\u{202f}', ",")), counts.map(thousands));
+    }
 
     #[test]
     fn rates_are_short() {

@@ -41,9 +41,9 @@ pub use histogram::Histogram;
 pub use image::RgbImage;
 pub use loading::{
     BrokenImage, Budget, Copies, CopyCounts, DecodedCache, ImageExamples, ImageSet, LoadFn, LoadJob, LoadedBatch,
-    Loader, Preparation, Reading, StoredValue, Traversal, Visit, batch_ranges, merged_batches, order,
+    Loader, Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
 };
-pub use preflight::{Health, Preflight, Sizes, Together, Truncated};
+pub use preflight::{AcrossFolds, FoldsWithout, Health, Preflight, Sizes, Together, Truncated};
 pub use sources::{ImageFiles, Label, begins_as_image, first_rows, image_files, test_id};
 pub use splits::{cv_indices, grouped_indices, stratified_indices};
 pub use summary::summarise;

@@ -109,16 +109,10 @@ fn read_source(
 ) -> (Vec<SourceRow>, Vocabulary) {
     match &data.source {
         Source::Folders { train } => {
-            match task {
-                TaskKind::SingleLabel => {}
-                TaskKind::MultiLabel => {
-                    let text = "`data: folders` gives each image one class; `task: multi_label` needs `data: csv`";
-                    findings.push(FindingKind::Recipe, text);
-                }
-                TaskKind::Regression => {
-                    let text = "`data: folders` gives each image a class; `task: regression` needs `data: csv`";
-                    findings.push(FindingKind::Recipe, text);
-                }
+            if task != TaskKind::SingleLabel {
+                let task = task.word();
+                let text = format!("`data: folders` gives each image one class; `task: {task}` needs `data: csv`");
+                findings.push(FindingKind::Recipe, text);
             }
             let read = folders::read(root, train, DataKey::Train, findings, notes);
             let vocabulary = Vocabulary::new(read.classes);

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use fastai_dsl::{PixelFormat, Stats};
 
 use super::image_set::ImageSet;
-use super::loader::{LoadFn, LoadJob, LoadedBatch, Loader, StoredValue, Visit};
+use super::loader::{LoadFn, LoadJob, LoadedBatch, Loader, Visit};
 use super::preparation::Preparation;
 use super::traversal::{Traversal, batch_ranges, order};
 use crate::DataError;
 use crate::random::Stream;
-use crate::transforms::{Picture, Transform};
+use crate::transforms::{InputValue, Picture};
 
 /// Images that are decoded and transformed on demand.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl ImageExamples {
         traversal: &Traversal,
         skip: usize,
     ) -> Result<impl Iterator<Item = Result<LoadedBatch, DataError>> + use<>, DataError> {
-        self.load_as(self.preparation.transform(), traversal, skip)
+        self.load_as::<f32>(traversal, skip)
     }
 
     /// Starts a pass like [`load`](Self::load), with the inputs rounded to bytes instead of normalised.
@@ -73,20 +73,19 @@ impl ImageExamples {
         traversal: &Traversal,
         skip: usize,
     ) -> Result<impl Iterator<Item = Result<LoadedBatch<u8>, DataError>> + use<>, DataError> {
-        self.load_as(self.preparation.transform().unnormalised(), traversal, skip)
+        self.load_as::<u8>(traversal, skip)
     }
 
-    fn load_as<V: StoredValue>(
+    fn load_as<V: InputValue>(
         &self,
-        transform: Transform,
         traversal: &Traversal,
         skip: usize,
     ) -> Result<impl Iterator<Item = Result<LoadedBatch<V>, DataError>> + use<V>, DataError> {
         let order = order(self.len(), traversal, self.preparation.seed, self.set.weights());
         let batch = self.preparation.batch / traversal.views();
         let batches = batch_ranges(order.len(), batch).into_iter().skip(skip).collect();
-        let loader = Loader::new(self.job(transform, traversal, order, batches))?;
-        let (items, validated) = (self.set.shared_items(), self.set.is_validated());
+        let loader = Loader::<V>::new(self.job(traversal, order, batches))?;
+        let (items, validated) = (Arc::clone(&self.set.items), self.set.validated);
         Ok(loader.map(move |batch| {
             batch.whole(&items).map_err(|error| if validated { changed_since_preflight(error) } else { error })
         }))
@@ -101,50 +100,39 @@ impl ImageExamples {
     /// # Panics
     /// If there is no image with this index.
     pub fn pixels(&self, traversal: &Traversal, index: usize) -> Result<Vec<f32>, DataError> {
-        let job = self.job(self.preparation.transform(), traversal, vec![index], batch_ranges(1, 1));
-        let batch = Loader::<f32>::new(job)?.next();
+        let batch = Loader::<f32>::new(self.job(traversal, vec![index], batch_ranges(1, 1)))?.next();
         batch.map_or(Ok(Vec::new()), |batch| Ok(batch.whole(self.set.items())?.pixels))
     }
 
-    fn values_per_input(&self) -> usize {
-        3 * self.side() * self.side()
-    }
-
-    fn job(
-        &self,
-        transform: Transform,
-        traversal: &Traversal,
-        order: Vec<usize>,
-        batches: Vec<Range<usize>>,
-    ) -> LoadJob {
-        let demand = transform.demand();
+    fn job<V: InputValue>(&self, traversal: &Traversal, order: Vec<usize>, batches: Vec<Range<usize>>) -> LoadJob<V> {
+        let demand = self.preparation.transform().demand();
         LoadJob {
-            items: self.set.shared_items(),
+            items: Arc::clone(&self.set.items),
             order,
             batches,
-            values_per_image: traversal.views() * self.values_per_input(),
-            load: self.load_fn(transform, traversal),
+            values_per_image: traversal.views() * 3 * self.side() * self.side(),
+            load: self.load_fn(traversal),
             threads: self.preparation.workers,
-            reading: self.set.source().clone(),
+            reading: self.set.reading.clone(),
             demand,
             cache: Some(self.set.decoded(demand)),
         }
     }
 
     /// The function that computes an image's input in this pass; it depends on the image and its visit alone.
-    fn load_fn(&self, transform: Transform, traversal: &Traversal) -> Arc<LoadFn> {
-        let seed = self.preparation.seed;
+    fn load_fn<V: InputValue>(&self, traversal: &Traversal) -> Arc<LoadFn<V>> {
+        let (transform, seed) = (self.preparation.transform(), self.preparation.seed);
         match *traversal {
             Traversal::Plain | Traversal::Listed(_) => {
-                Arc::new(move |_, image: &Picture, out: &mut [f32]| transform.valid(image, out))
+                Arc::new(move |_, image: &Picture, out: &mut [V]| transform.valid(image, out))
             }
-            Traversal::Shuffled { stage, epoch } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [f32]| {
+            Traversal::Shuffled { stage, epoch } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [V]| {
                 let counters = [stage, epoch, visit.index as u64, u64::from(visit.repeat)];
                 // The first occurrence of an image has the same values whether or not the image occurs again.
                 let counters = if visit.repeat == 0 { &counters[..3] } else { &counters[..] };
                 transform.train(image, Stream::new(seed, "transform").address(counters), out);
             }),
-            Traversal::Views { first, .. } => Arc::new(move |_, image: &Picture, out: &mut [f32]| {
+            Traversal::Views { first, .. } => Arc::new(move |_, image: &Picture, out: &mut [V]| {
                 transform.views(image, seed, u64::from(first), out);
             }),
         }

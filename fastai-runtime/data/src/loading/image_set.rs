@@ -10,9 +10,9 @@ use crate::{Demand, Item};
 /// A list of image files with the decoded images that fit into memory. Clones share the decoded images.
 #[derive(Clone)]
 pub struct ImageSet {
-    items: Arc<[Item]>,
-    reading: Reading,
-    validated: bool,
+    pub(super) items: Arc<[Item]>,
+    pub(super) reading: Reading,
+    pub(super) validated: bool,
     budget: Arc<Budget>,
     decoded: Arc<Mutex<DecodedSet>>,
     weights: Option<Arc<[f64]>>,
@@ -79,18 +79,6 @@ impl ImageSet {
     /// Returns the files to open for the images.
     pub fn files(&self) -> Vec<&Path> {
         self.items.iter().map(|item| self.reading.path(&item.path)).collect()
-    }
-
-    pub(super) fn shared_items(&self) -> Arc<[Item]> {
-        Arc::clone(&self.items)
-    }
-
-    pub(super) fn source(&self) -> &Reading {
-        &self.reading
-    }
-
-    pub(super) fn is_validated(&self) -> bool {
-        self.validated
     }
 
     /// Returns the cache of images decoded as demanded. Images decoded in another way are dropped, since pixels must not

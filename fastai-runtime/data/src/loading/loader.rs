@@ -9,35 +9,14 @@ use std::thread::JoinHandle;
 use super::cache::DecodedCache;
 use super::copies::Reading;
 use crate::panics;
-use crate::transforms::{Picture, to_byte};
+use crate::transforms::{InputValue, Picture};
 use crate::{DataError, Demand, Finding, Item};
 
 /// Converts a decoded image into values. The arguments are the visit, the pixels, and the destination.
 ///
 /// Worker threads call the function in any order, so its random draws must depend on the visit alone. The destination is
 /// zeroed and holds [`LoadJob::values_per_image`] values.
-pub type LoadFn = dyn Fn(Visit, &Picture, &mut [f32]) + Send + Sync;
-
-/// How a batch stores the values that a [`LoadFn`] computes.
-pub trait StoredValue: Copy + Default + Send + 'static {
-    /// Converts a computed value.
-    fn of(value: f32) -> Self;
-}
-
-impl StoredValue for f32 {
-    #[inline(always)]
-    fn of(value: f32) -> f32 {
-        value
-    }
-}
-
-/// Values in `[0, 1]` as 0 to 255, rounded to nearest.
-impl StoredValue for u8 {
-    #[inline(always)]
-    fn of(value: f32) -> u8 {
-        to_byte(value)
-    }
-}
+pub type LoadFn<V = f32> = dyn Fn(Visit, &Picture, &mut [V]) + Send + Sync;
 
 /// An image's turn in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +29,7 @@ pub struct Visit {
 
 /// The work of a [`Loader`].
 #[derive(Clone)]
-pub struct LoadJob {
+pub struct LoadJob<V = f32> {
     /// The images that indices refer to.
     pub items: Arc<[Item]>,
     /// Indices into `items`, in loading order; an index may occur more than once.
@@ -60,7 +39,7 @@ pub struct LoadJob {
     /// Values per image, `3 * size * size`.
     pub values_per_image: usize,
     /// Computes the values of an image.
-    pub load: Arc<LoadFn>,
+    pub load: Arc<LoadFn<V>>,
     /// Worker threads; 0 counts as 1.
     pub threads: usize,
     /// Where the pixels come from.
@@ -133,7 +112,7 @@ pub struct Loader<V = f32> {
 }
 
 struct Shared<V> {
-    job: LoadJob,
+    job: LoadJob<V>,
     /// Batches that workers may start beyond those taken.
     ahead: usize,
     /// For each position of the order, how often its item occurs earlier; empty if every item occurs at most once.
@@ -172,7 +151,7 @@ struct Claim<V> {
     pixels: Arc<Mutex<Vec<V>>>,
 }
 
-impl<V: StoredValue> Loader<V> {
+impl<V: InputValue> Loader<V> {
     /// Starts loading.
     ///
     /// # Errors
@@ -180,7 +159,7 @@ impl<V: StoredValue> Loader<V> {
     ///
     /// # Panics
     /// If a batch is empty or reaches beyond `order`, or an index beyond `items`.
-    pub fn new(job: LoadJob) -> Result<Self, DataError> {
+    pub fn new(job: LoadJob<V>) -> Result<Self, DataError> {
         assert!(job.batches.iter().all(|b| b.start < b.end && b.end <= job.order.len()), "an impossible batch");
         assert!(job.order.iter().all(|index| *index < job.items.len()), "an index beyond the items");
         let images: usize = job.batches.iter().map(ExactSizeIterator::len).sum();
@@ -207,7 +186,7 @@ impl<V: StoredValue> Loader<V> {
     }
 }
 
-impl<V: StoredValue> Iterator for Loader<V> {
+impl<V: InputValue> Iterator for Loader<V> {
     type Item = LoadedBatch<V>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -242,18 +221,17 @@ impl<V> Drop for Loader<V> {
     }
 }
 
-impl<V: StoredValue> Shared<V> {
+impl<V: InputValue> Shared<V> {
     /// The loop of a worker: loads images until none are left.
     fn work(&self) {
-        let mut values = vec![0.0; self.job.values_per_image];
+        let mut values = vec![V::default(); self.job.values_per_image];
         while let Some(claim) = self.claim() {
             let place = self.job.batches[claim.batch].start + claim.place;
             let repeat = self.repeats.get(place).copied().unwrap_or(0);
             let result = self.load(Visit { index: self.job.order[place], repeat }, &mut values);
             if result.is_ok() {
                 let start = claim.place * values.len();
-                let stored = &mut lock(&claim.pixels)[start..start + values.len()];
-                stored.iter_mut().zip(&values).for_each(|(stored, value)| *stored = V::of(*value));
+                lock(&claim.pixels)[start..start + values.len()].copy_from_slice(&values);
             }
             let mut state = lock(&self.state);
             // The batch still exists: it cannot be taken before this image is loaded.
@@ -292,7 +270,7 @@ impl<V: StoredValue> Shared<V> {
     }
 
     /// Fills `values` with an image. The error names the file.
-    fn load(&self, visit: Visit, values: &mut [f32]) -> Result<(), String> {
+    fn load(&self, visit: Visit, values: &mut [V]) -> Result<(), String> {
         let index = visit.index;
         let path = &self.job.items[index].path;
         let read = || self.job.reading.read(path, self.job.demand);
@@ -300,7 +278,7 @@ impl<V: StoredValue> Shared<V> {
             Some(cache) => cache.get_or_insert(index, read)?,
             None => Arc::new(read()?),
         };
-        values.fill(0.0);
+        values.fill(V::default());
         catch_unwind(AssertUnwindSafe(|| (self.job.load)(visit, &image, values)))
             .map_err(|panic| format!("loading it panicked: {}", panics::text_of(&*panic)))
     }
@@ -330,199 +308,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::{Duration, Instant};
-
-    use image::{Rgb, RgbImage};
-    use tempfile::TempDir;
-
-    use super::*;
-    use crate::Target;
-
-    /// `count` images of 4 x 4 pixels; number i is grey i.
-    fn items(folder: &TempDir, count: usize) -> Arc<[Item]> {
-        let item = |i: usize| {
-            let path = folder.path().join(format!("{i}.png"));
-            RgbImage::from_pixel(4, 4, Rgb([i as u8; 3])).save(&path).unwrap();
-            Item { id: i.to_string(), path, target: Target::Unlabelled }
-        };
-        (0..count).map(item).collect()
-    }
-
-    /// Batches of 4 in reverse order; an image becomes its index and its grey.
-    fn job(items: &Arc<[Item]>, threads: usize) -> LoadJob {
-        let count = items.len();
-        LoadJob {
-            items: Arc::clone(items),
-            order: (0..count).rev().collect(),
-            batches: (0..count.div_ceil(4)).map(|b| b * 4..count.min(b * 4 + 4)).collect(),
-            values_per_image: 2,
-            load: Arc::new(|Visit { index, .. }, image, to| {
-                // Early images take longest, so that many threads finish out of order.
-                std::thread::sleep(Duration::from_micros((index % 5) as u64 * 300));
-                to.copy_from_slice(&[index as f32, f32::from(image.get_pixel(0, 0).0[0])]);
-            }),
-            threads,
-            reading: Reading::Files,
-            demand: Demand::FULL,
-            cache: None,
-        }
-    }
-
-    #[test]
-    fn batches_come_in_order_and_are_the_same_on_any_number_of_threads() {
-        let folder = TempDir::new().unwrap();
-        let items = items(&folder, 30);
-        let cache = Arc::new(DecodedCache::new(30, 20 * 48));
-        for threads in [0, 1, 2, 7, 64] {
-            for cache in [None, Some(Arc::clone(&cache))] {
-                let loader = Loader::<f32>::new(LoadJob { cache, ..job(&items, threads) }).unwrap();
-                let batches: Vec<LoadedBatch> = loader.collect();
-                assert_eq!(batches.len(), 8);
-                assert_eq!(batches[7].indices, [1, 0]);
-                let indices: Vec<usize> = batches.iter().flat_map(|b| b.indices.clone()).collect();
-                assert_eq!(indices, (0..30).rev().collect::<Vec<_>>());
-                let pixels: Vec<f32> = batches.into_iter().flat_map(|b| b.pixels).collect();
-                assert_eq!(pixels, (0..30).rev().flat_map(|i| [i as f32; 2]).collect::<Vec<_>>());
-            }
-        }
-        assert_eq!(cache.bytes(), 20 * 48);
-    }
-
-    #[test]
-    fn a_broken_batch_names_all_its_files_and_the_next_one_follows() {
-        let folder = TempDir::new().unwrap();
-        let items = items(&folder, 30);
-        for i in [3, 20, 21] {
-            std::fs::write(&items[i].path, b"").unwrap();
-        }
-        for threads in [1, 8] {
-            let mut loader = Loader::<f32>::new(job(&items, threads)).unwrap();
-            assert!(loader.next().unwrap().broken.is_empty());
-            assert!(loader.next().unwrap().broken.is_empty());
-            let error = loader.next().unwrap().whole(&items).unwrap_err();
-            // Batch 2 holds 21, 20, 19, 18.
-            assert_eq!(error.findings.len(), 2);
-            assert!(error.findings[0].text.contains("21.png: the file is empty"), "{error}");
-            assert!(error.findings[1].text.contains("20.png: the file is empty"), "{error}");
-            assert!(loader.next().unwrap().whole(&items).is_ok());
-        }
-    }
-
-    #[test]
-    fn broken_images_are_taken_out_of_their_batch() {
-        let folder = TempDir::new().unwrap();
-        let items = items(&folder, 4);
-        [3, 1].iter().for_each(|i: &usize| std::fs::write(&items[*i].path, b"").unwrap());
-        let mut batch = Loader::<f32>::new(job(&items, 2)).unwrap().next().unwrap();
-        let broken: Vec<usize> = batch.take_broken().into_iter().map(|(index, _)| index).collect();
-        assert_eq!((broken, batch.indices, batch.pixels), (vec![3, 1], vec![2, 0], vec![2.0, 2.0, 0.0, 0.0]));
-        assert!(batch.broken.is_empty());
-    }
-
-    #[test]
-    fn a_panic_is_an_error_with_the_file() {
-        let folder = TempDir::new().unwrap();
-        let items = items(&folder, 12);
-        for threads in [1, 4] {
-            let load: Arc<LoadFn> = Arc::new(|visit, _, _| assert!(visit.index != 5, "five is right out"));
-            let mut loader = Loader::<f32>::new(LoadJob { load, ..job(&items, threads) }).unwrap();
-            assert!(loader.next().unwrap().broken.is_empty());
-            let error = loader.next().unwrap().whole(&items).unwrap_err();
-            assert!(error.findings[0].text.contains("5.png: loading it panicked: five is right out"), "{error}");
-            assert!(loader.next().unwrap().whole(&items).is_ok());
-        }
-    }
-
-    #[test]
-    fn an_early_drop_stops_the_workers() {
-        let folder = TempDir::new().unwrap();
-        let items = items(&folder, 40);
-        let loads = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&loads);
-        let load: Arc<LoadFn> = Arc::new(move |_, _, _| {
-            counter.fetch_add(1, Ordering::SeqCst);
-            std::thread::sleep(Duration::from_millis(2));
-        });
-        let mut loader = Loader::<f32>::new(LoadJob { load, ..job(&items, 3) }).unwrap();
-        loader.next().unwrap();
-        drop(loader);
-        let after = loads.load(Ordering::SeqCst);
-        assert!(after <= 12, "{after} images for one batch of 4 and two ahead");
-        // The closure is freed with the last worker: all have ended.
-        assert_eq!(Arc::strong_count(&loads), 1);
-    }
-
-    #[test]
-    fn no_more_than_two_batches_are_loaded_ahead() {
-        let folder = TempDir::new().unwrap();
-        let items = items(&folder, 40);
-        let loads = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&loads);
-        let load: Arc<LoadFn> = Arc::new(move |_, _, _| {
-            counter.fetch_add(1, Ordering::SeqCst);
-        });
-        let mut loader = Loader::<f32>::new(LoadJob { load, ..job(&items, 4) }).unwrap();
-        for taken in 1..=3 {
-            loader.next().unwrap();
-            let expected = (taken + 2) * 4;
-            let start = Instant::now();
-            while loads.load(Ordering::SeqCst) < expected && start.elapsed() < Duration::from_secs(10) {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            std::thread::sleep(Duration::from_millis(30));
-            assert_eq!(loads.load(Ordering::SeqCst), expected);
-        }
-    }
-
-    #[test]
-    fn small_batches_keep_every_worker_busy_in_bounded_memory() {
-        assert_eq!(
-            [(1, 64), (16, 64), (64, 64), (65, 64), (16, 4), (3, 2)].map(|(t, b)| batches_ahead(t, b)),
-            [2, 2, 2, 3, 5, 3]
-        );
-        let folder = TempDir::new().unwrap();
-        let items = items(&folder, 60);
-        let (inside, loads) = (Arc::new((Mutex::new(0usize), Condvar::new())), Arc::new(AtomicUsize::new(0)));
-        let (meet, counter) = (Arc::clone(&inside), Arc::clone(&loads));
-        // The first sixteen images wait for each other, which only sixteen workers at once can do.
-        let load: Arc<LoadFn> = Arc::new(move |_, _, _| {
-            if counter.fetch_add(1, Ordering::SeqCst) >= 16 {
-                return;
-            }
-            let (count, all) = &*meet;
-            let mut count = lock(count);
-            *count += 1;
-            all.notify_all();
-            let waited = all.wait_timeout_while(count, Duration::from_secs(10), |count| *count < 16).unwrap();
-            assert!(!waited.1.timed_out(), "{} workers at once", waited.0);
-        });
-        let mut loader = Loader::<f32>::new(LoadJob { load, ..job(&items, 16) }).unwrap();
-        loader.next().unwrap();
-        // 4 are taken, and five batches of 4 may be begun: 2 * 4 + 16 images at most.
-        let start = Instant::now();
-        while loads.load(Ordering::SeqCst) < 24 && start.elapsed() < Duration::from_secs(10) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        std::thread::sleep(Duration::from_millis(30));
-        assert_eq!(loads.load(Ordering::SeqCst), 24);
-    }
-
-    #[test]
-    fn an_image_that_comes_again_says_how_often_it_came_before() {
-        let folder = TempDir::new().unwrap();
-        let items = items(&folder, 3);
-        let load: Arc<LoadFn> = Arc::new(|visit, _, to| to.copy_from_slice(&[visit.index as f32, visit.repeat as f32]));
-        let order = vec![2, 0, 2, 2, 0, 1];
-        let job = LoadJob { load, order, batches: vec![0..4, 4..6], ..job(&items, 3) };
-        let pixels: Vec<f32> = Loader::<f32>::new(job).unwrap().flat_map(|batch| batch.pixels).collect();
-        assert_eq!(pixels, [2., 0., 0., 0., 2., 1., 2., 2., 0., 1., 1., 0.]);
-    }
-
-    #[test]
-    fn nothing_to_load_is_the_end() {
-        let mut loader = Loader::<f32>::new(LoadJob { batches: Vec::new(), ..job(&Arc::from([]), 2) }).unwrap();
-        assert!(loader.next().is_none());
-    }
-}
+mod tests;

@@ -12,6 +12,6 @@ pub use cache::{Budget, DecodedCache};
 pub use copies::{Copies, CopyCounts, Reading};
 pub use examples::ImageExamples;
 pub use image_set::ImageSet;
-pub use loader::{BrokenImage, LoadFn, LoadJob, LoadedBatch, Loader, StoredValue, Visit};
+pub use loader::{BrokenImage, LoadFn, LoadJob, LoadedBatch, Loader, Visit};
 pub use preparation::Preparation;
 pub use traversal::{Traversal, batch_ranges, merged_batches, order};

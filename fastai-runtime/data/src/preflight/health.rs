@@ -16,6 +16,9 @@ pub struct Health {
     pub images: usize,
     /// Files decoded; the others were known from an earlier run.
     pub decoded: usize,
+    /// Images that were compared with others to find those that show nearly the same; 0 for a fold that takes over what
+    /// another fold of its run found.
+    pub compared: usize,
     /// Files left out because they cannot be decoded, with the reason.
     pub skipped: Vec<(PathBuf, String)>,
     /// Training images left out because a validation image has identical bytes, with that image.
@@ -39,8 +42,10 @@ pub struct Health {
     pub cut: Truncated,
     /// Classes whose training images were all left out.
     pub untrained: Vec<String>,
-    /// Classes without a validation image.
+    /// Classes without a validation image, in any fold of a split that holds out each in turn.
     pub unmeasured: Vec<String>,
+    /// Classes of which some folds hold out no image and others do, of a split that holds out each fold in turn.
+    pub lacking: Vec<FoldsWithout>,
     /// Largest image side that the network sees, pixels.
     pub size: u32,
     /// Images whose shorter side is below `size` and which are therefore enlarged.
@@ -100,37 +105,38 @@ impl Health {
     }
 
     /// Returns all pairs of images that [`notes`](Self::notes) mentions, by kind; paths are relative to `root`.
-    pub fn pairs(&self, root: &Path) -> Vec<(&'static str, Vec<[String; 2]>)> {
+    pub fn pairs(&self, root: &Path) -> Vec<(String, Vec<[String; 2]>)> {
         let below = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
-        let of = |cut: bool, all: &'static str, first: &'static str| if cut { first } else { all };
-        let contradictory = of(
-            self.cut.contradictory,
-            "The same bytes, different labels",
-            "The same bytes, different labels, the first",
-        );
-        let identical = of(self.cut.identical, "The same bytes", "The same bytes, the first");
-        let near = of(
-            self.cut.near,
-            "A training and a validation image that show nearly the same",
-            "A training and a validation image that show nearly the same, the first",
-        );
+        let Truncated { contradictory, identical, near } = self.cut;
         let kinds = [
-            ("Training images with the bytes of a validation image, left out", &self.dropped),
-            ("Training images with the bytes of a validation image, trained on", &self.kept),
-            (contradictory, &self.contradictory),
-            (identical, &self.identical),
-            (near, &self.near),
+            ("Training images with the bytes of a validation image, left out", &self.dropped, false),
+            ("Training images with the bytes of a validation image, trained on", &self.kept, false),
+            ("The same bytes, different labels", &self.contradictory, contradictory),
+            ("The same bytes", &self.identical, identical),
+            ("A training and a validation image that show nearly the same", &self.near, near),
         ];
-        let listed = kinds.into_iter().filter(|(_, list)| !list.is_empty());
-        listed.map(|(what, list)| (what, list.iter().map(|pair| pair.each_ref().map(below)).collect())).collect()
+        let title = |what: &str, cut: bool| if cut { format!("{what}, the first") } else { what.to_string() };
+        let listed = kinds.into_iter().filter(|(_, list, _)| !list.is_empty());
+        let named = |list: &Vec<[PathBuf; 2]>| list.iter().map(|pair| pair.each_ref().map(below)).collect();
+        listed.map(|(what, list, cut)| (title(what, cut), named(list))).collect()
     }
 }
 
-/// A split of the same images that parts hardly any pair that shows nearly the same: at most a tenth as many. It keeps images of
-/// each class on both sides where the recipe's does.
+/// Folds that hold out no image of these classes, of a split that holds out each in turn.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FoldsWithout {
+    /// The numbers of the folds, from 1, ascending.
+    pub folds: Vec<usize>,
+    /// The classes, in the order of their numbers.
+    pub classes: Vec<String>,
+}
+
+/// A split of the same images that parts hardly any pair that shows nearly the same: at most a tenth as many.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Together {
-    /// The split. It holds out about as many images as the recipe's, under the same seed.
+    /// The split. It leaves some images of each class for training, holds some out where the recipe's does, and of each class,
+    /// and of all, about as many as were asked for: what lies between the share asked for and what the recipe's split holds
+    /// out, give or take a third of the share or one image.
     pub split: Valid,
     /// The pairs of which it holds out one image alone, in some fold if it holds out each in turn.
     pub parted: usize,

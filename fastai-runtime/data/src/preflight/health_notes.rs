@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::Valid;
 
-use super::health::{Health, Together};
+use super::health::{FoldsWithout, Health, Together};
 use crate::findings::{names, number, shorten};
 use crate::names::first_names;
 
@@ -42,9 +42,16 @@ struct HealthNotes<'a> {
 impl HealthNotes<'_> {
     /// All notes, one line each.
     fn lines(&self) -> Vec<String> {
+        let Health { dropped, kept, contradictory, identical, cut, .. } = self.health;
         let files = [self.unseen(), self.surplus(), self.dark(), self.skipped()];
-        let pairs = [self.dropped(), self.kept(), self.contradictory(), self.identical(), self.near()];
-        let images = [self.untrained(), self.unmeasured(), self.enlarged()];
+        let pairs = [
+            self.twins(dropped, "left out (`duplicates: keep` trains on them)"),
+            self.twins(kept, "trained on as `duplicates: keep` says"),
+            self.alike(contradictory, cut.contradictory, "the same bytes and different labels"),
+            self.alike(identical, cut.identical, "the same bytes"),
+            self.near(),
+        ];
+        let images = [self.untrained(), self.unmeasured(), self.lacking(), self.enlarged()];
         files.into_iter().chain(pairs).chain(images).flatten().collect()
     }
 
@@ -109,43 +116,21 @@ impl HealthNotes<'_> {
         })
     }
 
-    fn dropped(&self) -> Option<String> {
-        let list = &self.health.dropped;
+    /// What is done with training images that have the bytes of a validation image.
+    fn twins(&self, list: &[[PathBuf; 2]], done: &str) -> Option<String> {
         (!list.is_empty()).then(|| {
             let images = number(list.len(), "training image has", "training images have");
             let are = if list.len() == 1 { "is" } else { "are" };
-            format!(
-                "{images} the very bytes of a validation image and {are} left out (`duplicates: keep` trains on them): {}",
-                self.pairs(list, NAMED)
-            )
+            let pairs = self.pairs(list, NAMED);
+            format!("{images} the very bytes of a validation image and {are} {done}: {pairs}")
         })
     }
 
-    fn kept(&self) -> Option<String> {
-        let list = &self.health.kept;
+    /// What pairs of images have in common.
+    fn alike(&self, list: &[[PathBuf; 2]], cut: bool, what: &str) -> Option<String> {
         (!list.is_empty()).then(|| {
-            let images = number(list.len(), "training image has", "training images have");
-            let are = if list.len() == 1 { "is" } else { "are" };
-            format!(
-                "{images} the very bytes of a validation image, and {are} trained on as `duplicates: keep` says: {}",
-                self.pairs(list, NAMED)
-            )
-        })
-    }
-
-    fn contradictory(&self) -> Option<String> {
-        let list = &self.health.contradictory;
-        (!list.is_empty()).then(|| {
-            let pairs = count(list, self.health.cut.contradictory, "pair of images has", "pairs of images have");
-            format!("{pairs} the same bytes and different labels: {}", self.pairs(list, NAMED))
-        })
-    }
-
-    fn identical(&self) -> Option<String> {
-        let list = &self.health.identical;
-        (!list.is_empty()).then(|| {
-            let pairs = count(list, self.health.cut.identical, "pair of images has", "pairs of images have");
-            format!("{pairs} the same bytes: {}", self.pairs(list, NAMED))
+            let pairs = count(list, cut, "pair of images has", "pairs of images have");
+            format!("{pairs} {what}: {}", self.pairs(list, NAMED))
         })
     }
 
@@ -192,6 +177,23 @@ impl HealthNotes<'_> {
         })
     }
 
+    fn lacking(&self) -> Option<String> {
+        let without = |FoldsWithout { folds, classes }: &FoldsWithout| {
+            let (last, others) = folds.split_last()?;
+            let folds = match others {
+                [] => format!("fold {last} holds"),
+                _ => {
+                    format!("folds {} and {last} hold", first_names(others.iter().map(usize::to_string), others.len()))
+                }
+            };
+            Some(format!("{folds} out no image of {}", names(classes, 5)))
+        };
+        let list: Vec<String> = self.health.lacking.iter().filter_map(without).collect();
+        (!list.is_empty()).then(|| {
+            format!("{}: what such a fold measures says nothing of the classes that it lacks", shorten(&list, 3))
+        })
+    }
+
     fn enlarged(&self) -> Option<String> {
         let images = match (self.health.enlarged, self.health.images) {
             (0, _) => return None,
@@ -232,9 +234,6 @@ fn on_one_side(split: &Valid) -> String {
 
 /// The number of pairs in a list, which may be `cut`.
 fn count(list: &[[PathBuf; 2]], cut: bool, one: &str, many: &str) -> String {
-    match (list.len(), cut) {
-        (1, false) => format!("1 {one}"),
-        (n, false) => format!("{n} {many}"),
-        (n, true) => format!("at least {n} {many}"),
-    }
+    let pairs = number(list.len(), one, many);
+    if cut { format!("at least {pairs}") } else { pairs }
 }

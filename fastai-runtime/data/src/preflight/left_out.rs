@@ -9,7 +9,7 @@ use super::health::Health;
 use crate::finding::{DataPart, FindingKind};
 use crate::findings::{Findings, names, shorten};
 use crate::splits::holdout;
-use crate::{Dataset, Item, Target};
+use crate::{Dataset, Item};
 
 /// The number of images that a message names for each reason.
 const NAMED: usize = 3;
@@ -83,13 +83,8 @@ impl LeftOut {
 
     fn check_classes(&self, dataset: &Dataset, part: bool, health: &mut Health, findings: &mut Findings) {
         let mut lost = vec![false; dataset.classes.len()];
-        for (item, _) in &self.train {
-            match &item.target {
-                Target::Class(class) => lost[*class as usize] = true,
-                Target::Tags(tags) => tags.iter().for_each(|tag| lost[*tag as usize] = true),
-                Target::Value(_) | Target::Unlabelled => {}
-            }
-        }
+        let classes = self.train.iter().flat_map(|(item, _)| item.target.classes());
+        classes.for_each(|class| lost[*class as usize] = true);
         let counts = dataset.class_counts();
         let lost: Vec<usize> = (0..lost.len()).filter(|class| lost[*class] && counts[*class] == 0).collect();
         if lost.is_empty() {
@@ -100,14 +95,9 @@ impl LeftOut {
         if part {
             return;
         }
-        let of = |item: &Item, class: u32| match &item.target {
-            Target::Class(own) => *own == class,
-            Target::Tags(tags) => tags.contains(&class),
-            Target::Value(_) | Target::Unlabelled => false,
-        };
         let why = |classes: &[usize]| {
-            let theirs = self.train.iter().filter(|(item, _)| classes.iter().any(|class| of(item, *class as u32)));
-            reasons(theirs, &dataset.root)
+            let is_of = |item: &Item| item.target.classes().iter().any(|own| classes.contains(&(*own as usize)));
+            reasons(self.train.iter().filter(|(item, _)| is_of(item)), &dataset.root)
         };
         let trained: Vec<&String> =
             dataset.classes.iter().zip(&counts).filter(|(_, n)| **n > 0).map(|(class, _)| class).collect();

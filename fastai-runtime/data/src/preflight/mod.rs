@@ -17,6 +17,7 @@ use crate::progress::{Progress, Silent, StopSignal};
 use crate::random::{Stream, below};
 use crate::{Dataset, Item, OpenError, OpenReached};
 
+mod across_folds;
 pub(super) mod health;
 mod health_notes;
 mod known;
@@ -25,9 +26,12 @@ mod looks;
 mod nearby;
 mod pairs;
 mod sizes;
+#[cfg(test)]
+mod tests;
 mod together;
 
-pub use health::{Health, Together, Truncated};
+pub use across_folds::AcrossFolds;
+pub use health::{FoldsWithout, Health, Together, Truncated};
 pub use sizes::Sizes;
 
 /// The description of every file that can be decoded, the other files with their errors, and the number of files that were
@@ -65,9 +69,8 @@ pub struct Preflight<'a> {
     /// The file that records valid images with their size, modification time and description, so that the next run checks
     /// only those. A missing or broken list is rebuilt; a list that cannot be written is a warning.
     pub known: Option<&'a Path>,
-    /// Whether the recipe's fold is one of a run that holds out each in turn. Of images that look alike, the same is then said
-    /// for every fold: what concerns all of them.
-    pub in_turn: bool,
+    /// What is the same for all folds, if the recipe's fold is one of a run that holds out each in turn.
+    pub across: Option<&'a AcrossFolds>,
     /// Checked between images.
     pub stop: &'a StopSignal,
 }
@@ -80,7 +83,7 @@ impl<'a> Preflight<'a> {
         let extent = if recipe.data().resize_to.is_some() { Extent::All } else { recipe.data().preflight };
         let bits = recipe.transforms().bits;
         let size = recipe.largest_size();
-        Preflight { corrupt, duplicates, size, bits, extent, limit: None, known: None, in_turn: false, stop }
+        Preflight { corrupt, duplicates, size, bits, extent, limit: None, known: None, across: None, stop }
     }
 
     /// Opens the data set of a recipe and checks its images.
@@ -117,7 +120,8 @@ impl<'a> Preflight<'a> {
     }
 
     /// Returns the result of [`check`](Self::check) if it is known without decoding an image: if all images are recorded as
-    /// valid and unchanged, and there are no findings. Near-duplicates are not searched for.
+    /// valid and unchanged, and there are no findings. What makes the split a poor test is not looked for: images that show
+    /// nearly the same on both sides, and classes without a validation image.
     pub fn recall(&self, mut dataset: Dataset) -> Option<(Dataset, Health)> {
         let known = Known::load(self.known?);
         let is_known = |item: &&Item| {
@@ -194,21 +198,12 @@ impl<'a> Preflight<'a> {
             findings.extend("broken images", broken.iter().map(finding).collect());
             findings.push(count, advice);
         }
-        pairs::compare(dataset, &looks, self.duplicates, near, self.stop, &mut health, &mut left_out);
+        pairs::twins_of_valid(dataset, &looks, self.duplicates, &mut health, &mut left_out);
+        pairs::twins(dataset, &looks, &mut health);
         left_out.check(dataset, self.limit.is_some(), &mut health, &mut findings);
         measure(dataset, &looks, &mut health);
-        // What part of the images shows says nothing of a split of all.
-        if let Near::Search(Some(data)) = near
-            && findings.is_empty()
-            && self.limit.is_none()
-            && health.unseen == 0
-        {
-            let whole = together::all_folds(data).filter(|_| self.in_turn);
-            together::survey(whole.as_ref().unwrap_or(data), dataset, &looks, &mut health, self.stop);
-        }
-        if !findings.all_read() {
-            // A row that was not read may hold an image of the class out.
-            health.unmeasured.clear();
+        if let Near::Search(data) = near {
+            self.compare(data, dataset, &looks, &findings, &mut health);
         }
         if !is_whole {
             // Sizes of a part of the images say little beside what keeps the others out.
@@ -218,6 +213,36 @@ impl<'a> Preflight<'a> {
             return Err(OpenError::Stopped(OpenReached::Checked));
         }
         Ok((health, findings))
+    }
+
+    /// Looks for what makes the split a poor test: images that show nearly the same on both sides of it, and classes that nothing
+    /// measures. Where each fold is held out in turn, it is that of all folds, unless there are findings.
+    fn compare(
+        &self,
+        data: Option<&Data>,
+        dataset: &Dataset,
+        looks: &Described,
+        findings: &Findings,
+        health: &mut Health,
+    ) {
+        // What part of the images shows says nothing of a split of all.
+        let is_whole = self.limit.is_none() && health.unseen == 0;
+        let in_turn = data.and_then(|data| across_folds::in_turn(data, self.across.is_some()));
+        if let Some(data) = in_turn.as_ref().filter(|_| findings.is_empty()) {
+            let find = |skipped: &[(PathBuf, String)]| {
+                across_folds::find(data, dataset, skipped, (looks, is_whole), self.stop)
+            };
+            self.across.unwrap_or(&AcrossFolds::default()).fill(find, health);
+            return;
+        }
+        pairs::compare_parts(dataset, looks, self.stop, health);
+        // A row that was not read may hold an image of the class out, and so may another fold.
+        if findings.all_read() && in_turn.is_none() {
+            health.unmeasured = unmeasured(dataset);
+        }
+        if let Some(data) = data.filter(|_| findings.is_empty() && is_whole) {
+            together::survey(data, dataset, looks, health, self.stop);
+        }
     }
 
     /// The description of every file that can be decoded, the other files with their errors, and the number of files that
@@ -317,7 +342,7 @@ fn notes(dataset: &Dataset, health: &Health) -> Vec<String> {
     [dataset.notes.clone(), health.notes(&dataset.root, &dataset.split)].concat()
 }
 
-/// Records image sizes, and classes without a validation image.
+/// Records image sizes, and what determines the copies.
 fn measure(dataset: &Dataset, looks: &Described, health: &mut Health) {
     let mut seen = HashSet::new();
     health.sizes = [&dataset.train, &dataset.valid, &dataset.test].map(|items| {
@@ -335,141 +360,13 @@ fn measure(dataset: &Dataset, looks: &Described, health: &mut Health) {
         (path.clone(), SoundFile { sides: [looks.width, looks.height], digest: looks.digest })
     };
     health.files = looks.iter().map(file).collect();
-    if dataset.valid.is_empty() || dataset.task == TaskKind::Regression {
-        return;
-    }
-    let classes = dataset.classes.iter().zip(dataset.measured());
-    health.unmeasured = classes.filter(|(_, measured)| !measured).map(|(name, _)| name.clone()).collect();
 }
 
-#[cfg(test)]
-mod tests {
-    use fastai_dsl::Valid;
-    use image::RgbImage;
-    use tempfile::TempDir;
-
-    use super::*;
-    use crate::{DataError, Target};
-
-    fn check(dataset: &mut Dataset, known: Option<&Path>, progress: &mut dyn Progress) -> Result<Health, OpenError> {
-        let stop = StopSignal::default();
-        let all = crate::tests::preflight(Corrupt::Deny, Duplicates::Drop, 8, &stop);
-        Preflight { known, ..all }.check(dataset, progress)
+/// The classes without a validation image, if there are classes and validation images.
+fn unmeasured(dataset: &Dataset) -> Vec<String> {
+    if dataset.valid.is_empty() || dataset.task == TaskKind::Regression {
+        return Vec::new();
     }
-
-    fn findings(result: Result<Health, OpenError>) -> DataError {
-        match result {
-            Err(OpenError::Data(error)) => error,
-            other => panic!("expected findings, got {other:?}"),
-        }
-    }
-
-    fn dataset(folder: &TempDir, images: usize) -> Dataset {
-        let item = |i: usize| {
-            let path = folder.path().join(format!("{i}.png"));
-            RgbImage::from_pixel(8, 8, image::Rgb([5 * i as u8, 0, 0])).save(&path).unwrap();
-            Item { id: i.to_string(), path, target: Target::Class(0) }
-        };
-        let mut train: Vec<Item> = (0..images).map(item).collect();
-        let test = train.split_off(images - 1);
-        let valid = train.split_off(images / 2);
-        let classes = vec!["a".to_string(), "b".to_string()];
-        let root = folder.path().to_path_buf();
-        Dataset {
-            root,
-            classes,
-            task: TaskKind::SingleLabel,
-            train,
-            valid,
-            test,
-            split: Valid::None,
-            notes: Vec::new(),
-        }
-    }
-
-    /// Counts what the bar was told.
-    #[derive(Default)]
-    struct Counts {
-        total: u64,
-        done: u64,
-        warnings: Vec<String>,
-    }
-
-    impl Progress for Counts {
-        fn warn(&mut self, line: &str) {
-            self.warnings.push(line.to_string());
-        }
-        fn begin(&mut self, _: &str, total: u64) {
-            self.total = total;
-        }
-        fn advance(&mut self, done: u64, _: &str) {
-            self.done = done;
-        }
-    }
-
-    #[test]
-    fn all_broken_images_are_named_in_one_error() {
-        let folder = TempDir::new().unwrap();
-        let mut dataset = dataset(&folder, 40);
-        for i in 10..40 {
-            std::fs::write(folder.path().join(format!("{i}.png")), b"nothing").unwrap();
-        }
-        let error = findings(check(&mut dataset, None, &mut Silent));
-        assert_eq!(error.findings.len(), 22);
-        assert!(error.findings[0].text.contains("10.png: not an image"), "{error}");
-        assert_eq!(error.findings[0].kind, FindingKind::BrokenImage { path: folder.path().join("10.png") });
-        assert_eq!(error.findings[20].text, "and 10 more broken images");
-        assert!(error.findings[21].text.starts_with("30 of 40 images cannot be decoded"), "{error}");
-        assert_eq!(error.findings[21].kind, FindingKind::Unusable { count: 30, of: 40 });
-    }
-
-    #[test]
-    fn a_second_run_only_decodes_what_changed() {
-        let folder = TempDir::new().unwrap();
-        let dataset = dataset(&folder, 6);
-        let list = folder.path().join("cache/verified.bin");
-        let run = || {
-            let mut counts = Counts::default();
-            let result = check(&mut dataset.clone(), Some(&list), &mut counts);
-            assert_eq!(counts.total, counts.done);
-            (counts.total, result.is_ok())
-        };
-        assert_eq!(run(), (6, true));
-        assert_eq!(run(), (0, true));
-        std::fs::write(&dataset.valid[0].path, b"x").unwrap();
-        assert_eq!(run(), (1, false));
-        assert_eq!(run(), (1, false));
-        RgbImage::new(9, 9).save(&dataset.valid[0].path).unwrap();
-        assert_eq!(run(), (1, true));
-        for broken in [&b"{\"version\": 2, \"fil"[..], b"", b"{\"version\": 0, \"files\": {}}"] {
-            std::fs::write(&list, broken).unwrap();
-            assert_eq!(run(), (6, true));
-            assert_eq!(run(), (0, true));
-        }
-    }
-
-    #[test]
-    fn a_list_that_cannot_be_written_is_a_warning() {
-        let folder = TempDir::new().unwrap();
-        let mut dataset = dataset(&folder, 2);
-        let blocked = folder.path().join("0.png").join("verified.bin");
-        let mut counts = Counts::default();
-        check(&mut dataset, Some(&blocked), &mut counts).unwrap();
-        assert_eq!(counts.warnings.len(), 1);
-        assert!(counts.warnings[0].contains("0.png"), "{}", counts.warnings[0]);
-    }
-
-    #[test]
-    fn lists_of_several_data_sets_live_in_one_file() {
-        let (a, b, c) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
-        let list = c.path().join("verified.bin");
-        let mut one = dataset(&a, 4);
-        check(&mut one, Some(&list), &mut Silent).unwrap();
-        one.train.pop();
-        std::fs::write(&one.train[0].path, b"changed").unwrap();
-        check(&mut dataset(&b, 3), Some(&list), &mut Silent).unwrap();
-        assert_eq!(Known::load(&list).files.len(), 7);
-        assert!(check(&mut one, Some(&list), &mut Silent).is_err());
-        assert_eq!(Known::load(&list).files.len(), 3 + 2);
-    }
+    let classes = dataset.classes.iter().zip(dataset.measured());
+    classes.filter(|(_, measured)| !measured).map(|(name, _)| name.clone()).collect()
 }

@@ -8,31 +8,18 @@ use fastai_dsl::Duplicates;
 use super::health::Health;
 use super::left_out::LeftOut;
 use super::looks::Sight;
-use super::{Described, Near, nearby};
+use super::{Described, nearby};
 use crate::progress::StopSignal;
 use crate::{Dataset, Item, Target};
 
 /// Largest number of pairs of one kind that [`Health`] lists.
 pub(super) const MOST: usize = 10_000;
 
-/// Finds duplicates and training images that resemble validation images, and removes the training images that `duplicates`
-/// drops. If `stop` interrupts the search, the result is partial.
-pub(crate) fn compare(
-    dataset: &mut Dataset,
-    looks: &Described,
-    duplicates: Duplicates,
-    near: Near<'_>,
-    stop: &StopSignal,
-    health: &mut Health,
-    left_out: &mut LeftOut,
-) {
-    twins_of_valid(dataset, looks, duplicates, health, left_out);
-    twins(dataset, looks, health);
-    if near == Near::Skip {
-        return;
-    }
+/// Finds training images that resemble validation images. If `stop` interrupts the search, the result is partial.
+pub(super) fn compare_parts(dataset: &Dataset, looks: &Described, stop: &StopSignal, health: &mut Health) {
     let [train, valid] =
         [&dataset.train, &dataset.valid].map(|part| sights(part.iter().map(|item| item.path.as_path()), looks));
+    health.compared = train.len() + valid.len();
     (health.near, health.cut.near) = nearby::near(&train, &valid, MOST, stop);
 }
 
@@ -43,8 +30,8 @@ pub(super) fn sights<'a>(paths: impl Iterator<Item = &'a Path>, looks: &'a Descr
     distinct.filter_map(|path| looks.get(path).and_then(|looks| looks.sight(path))).collect()
 }
 
-/// Finds training images with the bytes of a validation image.
-fn twins_of_valid(
+/// Finds training images with the bytes of a validation image, and removes those that `duplicates` drops.
+pub(super) fn twins_of_valid(
     dataset: &mut Dataset,
     looks: &Described,
     duplicates: Duplicates,
@@ -80,7 +67,7 @@ fn twins_of_valid(
 }
 
 /// Finds pairs with identical bytes, and files listed twice with different labels.
-fn twins(dataset: &Dataset, looks: &Described, health: &mut Health) {
+pub(super) fn twins(dataset: &Dataset, looks: &Described, health: &mut Health) {
     let kept: HashSet<[&Path; 2]> = health.kept.iter().map(|pair| pair.each_ref().map(PathBuf::as_path)).collect();
     let mut listed: HashMap<&Path, &Item> = HashMap::new();
     let mut twice: HashSet<&Path> = HashSet::new();

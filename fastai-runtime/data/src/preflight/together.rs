@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use csv::StringRecord;
 use fastai_dsl::{Column, Data, Dealing, Source, TaskKind, Valid};
 
 use super::health::{Health, Together};
@@ -15,167 +16,203 @@ use crate::{Dataset, first_rows, opening};
 
 /// Sizes of blocks that are tried.
 const BLOCKS: [u32; 7] = [10, 20, 50, 100, 200, 500, 1_000];
-/// The most columns by which grouping is tried; the rows are read again for each.
+/// The most columns by which grouping is tried.
 const COLUMNS: usize = 8;
 /// The most images that are named to be removed.
 const FEW: usize = 5;
+/// By how much of what is asked a proposed split may hold out fewer or more images of a class. One image is always borne with.
+const TOLERANCE: f64 = 1.0 / 3.0;
 /// A split is proposed if it parts so many times fewer pairs, or none: blocks of images that are sorted merely move the border
 /// between the sides.
 const HARDLY: usize = 10;
 /// Rows of a csv file that show whether the cells of a column repeat.
 const SAMPLES: usize = 2_000;
 
-/// Says of a data set with images that show nearly the same what would help: fills in [`Health::removable`] or, where more than
-/// a few images would have to go, [`Health::together`]. For a split that holds out each fold in turn, fills in [`Health::near`]
-/// for all folds too.
+/// Says of a data set with images that show nearly the same on both sides of its split what would help: fills in
+/// [`Health::removable`] or, where more than a few images would have to go, [`Health::together`].
 ///
 /// Splits by blocks and by columns of the csv file are tried, as far as these images allow them. None is tried if the recipe
 /// lists the held-out images, or if the pairs are too many to count.
 pub(super) fn survey(data: &Data, dataset: &Dataset, looks: &Described, health: &mut Health, stop: &StopSignal) {
-    let in_turn = data.valid.turns().is_some();
-    if health.cut.near || health.near.is_empty() && !in_turn {
+    if health.cut.near || health.near.is_empty() {
         return;
     }
-    if !can_deal(&data.valid) {
+    if share(&data.valid).is_none() {
         health.removable = training_images(&data.valid, &health.near);
         return;
     }
-    let (task, root) = (dataset.task, dataset.root.as_path());
     // Read a second time, as few data sets need their rows again.
-    let Some(rows) = opening::rows(data, task, root) else { return };
-    // Another split may part images that are on one side now, and so may another fold. Each pair is found from both of its
-    // images.
-    let all = match in_turn {
-        true => pairs::sights(rows.iter().map(|row| row.path.as_path()), looks),
-        false => pairs::sights(dataset.train.iter().chain(&dataset.valid).map(|item| item.path.as_path()), looks),
-    };
-    let (found, cut) = nearby::near(&all, &all, 2 * pairs::MOST, stop);
-    if cut {
+    let Some(rows) = opening::rows(data, dataset.task, &dataset.root) else { return };
+    // Another split may part images that are on one side now.
+    let all = dataset.train.iter().chain(&dataset.valid).map(|item| item.path.as_path());
+    let mut lookalikes = Lookalikes::among(all, looks, stop);
+    if lookalikes.cut {
         return;
     }
-    let sorted = |mut pair: [PathBuf; 2]| {
-        pair.sort_unstable();
-        pair
-    };
-    // Folds in turn say the same, whichever one asks.
-    let of_split = health.near.iter().filter(|_| !in_turn).cloned();
-    let found: BTreeSet<[PathBuf; 2]> = found.into_iter().chain(of_split).map(sorted).collect();
-    let near = places(&found, &rows);
-    let now = parted(&data.valid, &rows, &near);
-    if in_turn {
-        let pair = |[a, b]: &[usize; 2]| [rows[*a].path.clone(), rows[*b].path.clone()];
-        let pairs = near.iter().zip(&now).filter(|(_, parted)| **parted).map(|(places, _)| pair(places));
-        health.near = pairs.take(pairs::MOST).collect();
-        health.cut.near = count(&now) > pairs::MOST;
-    }
-    if count(&now) == 0 {
-        return;
-    }
+    lookalikes.pairs.extend(health.near.iter().cloned().map(sorted));
+    let images = Images::new(dataset.task, rows, &lookalikes);
+    let own = images.divided(&data.valid);
     // Without an image, all others are dealt out anew.
-    let trained = dataset.train.iter().filter(|_| !in_turn);
-    let trained: HashSet<&Path> = trained.map(|item| item.path.as_path()).collect();
-    let paths: Vec<[&Path; 2]> = found.iter().map(|pair| pair.each_ref().map(PathBuf::as_path)).collect();
-    health.removable = few_of(paths, &trained);
-    if health.removable.is_empty() {
-        health.together = propose((data, task, root), &rows, &near, count(&now));
+    let trained: HashSet<&Path> = dataset.train.iter().map(|item| item.path.as_path()).collect();
+    images.help(data, &dataset.root, &own, &trained, health);
+}
+
+/// The same for a split that holds out each fold in turn, of data with these `rows`; fills in [`Health::near`] too. Nothing is
+/// proposed unless the images that `looks` describes `are_all`.
+pub(super) fn survey_folds(
+    data: &Data,
+    dataset: &Dataset,
+    rows: Vec<SourceRow>,
+    (looks, are_all): (&Described, bool),
+    health: &mut Health,
+    stop: &StopSignal,
+) {
+    let lookalikes = Lookalikes::among(rows.iter().map(|row| row.path.as_path()), looks, stop);
+    let cut = lookalikes.cut;
+    health.compared = lookalikes.among;
+    let images = Images::new(dataset.task, rows, &lookalikes);
+    let own = images.divided(&data.valid);
+    let parted = images.pairs.iter().zip(&own.parted).filter(|(_, parted)| **parted);
+    health.near = parted.map(|(pair, _)| images.paths(pair).map(Path::to_path_buf)).take(pairs::MOST).collect();
+    health.cut.near = cut || own.count() > pairs::MOST;
+    if are_all && !cut {
+        images.help(data, &dataset.root, &own, &HashSet::new(), health);
     }
 }
 
-/// The split that holds out each fold of the recipe's in turn; `None` for another kind of split.
-pub(super) fn all_folds(data: &Data) -> Option<Data> {
-    let mut whole = data.clone();
-    match &mut whole.valid {
-        Valid::Folds { fold, .. } => *fold = None,
-        _ => return None,
-    }
-    Some(whole)
+/// Images that show nearly the same, wherever they are.
+struct Lookalikes {
+    pairs: BTreeSet<[PathBuf; 2]>,
+    /// Whether these are only some of the pairs.
+    cut: bool,
+    /// The number of images among which they are.
+    among: usize,
 }
 
-/// Returns the split that parts the fewest pairs, `near`; `None` if it parts more than hardly any of the `now` pairs that the
-/// recipe's does.
-fn propose(
-    (data, task, root): (&Data, TaskKind, &Path),
-    rows: &[SourceRow],
-    near: &[[usize; 2]],
-    now: usize,
-) -> Option<Together> {
-    let own = TurnSides::of(&data.valid, task, rows);
-    let mut best: Option<Together> = None;
-    let groups = grouping_columns(data, root).into_iter().map(Dealing::Grouped);
-    for dealing in groups.chain(BLOCKS.into_iter().map(Dealing::Blocks)) {
-        let Some(split) = dealt(&data.valid, dealing).filter(|split| *split != data.valid) else { continue };
-        let grouped = split.group().map(|_| opening::rows(&Data { valid: split.clone(), ..data.clone() }, task, root));
-        let rows = match &grouped {
-            None => rows,
-            Some(Some(grouped)) if grouped.len() == rows.len() => &grouped[..],
-            Some(_) => continue,
-        };
-        if holdout::too_many_folds(&split, rows).is_some() {
-            continue;
+impl Lookalikes {
+    fn among<'a>(paths: impl Iterator<Item = &'a Path>, looks: &'a Described, stop: &StopSignal) -> Self {
+        let all = pairs::sights(paths, looks);
+        // Each pair is found from both of its images.
+        let (found, cut) = nearby::near(&all, &all, 2 * pairs::MOST, stop);
+        Lookalikes { pairs: found.into_iter().map(sorted).collect(), cut, among: all.len() }
+    }
+}
+
+fn sorted(mut pair: [PathBuf; 2]) -> [PathBuf; 2] {
+    pair.sort_unstable();
+    pair
+}
+
+/// The images of a data set, by which splits of them are compared.
+struct Images {
+    rows: Vec<SourceRow>,
+    /// The rows of the two images of each pair that shows nearly the same.
+    pairs: Vec<[usize; 2]>,
+    /// Each row that has its image, once for each of its classes, with the number of the class; class 0 is that of all.
+    members: Vec<(usize, usize)>,
+    /// The number of such rows of each class.
+    sizes: Vec<usize>,
+}
+
+/// What a split does to the images.
+struct Division {
+    /// For each pair, whether some turn holds out one of its images alone.
+    parted: Vec<bool>,
+    /// For each class, its images that each turn holds out, the fewest first.
+    held_out: Vec<Vec<usize>>,
+}
+
+impl Division {
+    /// The number of pairs that are parted.
+    fn count(&self) -> usize {
+        self.parted.iter().filter(|parted| **parted).count()
+    }
+}
+
+impl Images {
+    fn new(task: TaskKind, rows: Vec<SourceRow>, lookalikes: &Lookalikes) -> Self {
+        let (pairs, (members, sizes)) = (places(&lookalikes.pairs, &rows), members(task, &rows));
+        Images { rows, pairs, members, sizes }
+    }
+
+    fn paths(&self, pair: &[usize; 2]) -> [&Path; 2] {
+        pair.map(|row| self.rows[row].path.as_path())
+    }
+
+    fn divided(&self, split: &Valid) -> Division {
+        let (pairs, classes) = (self.pairs.len(), self.sizes.len());
+        let mut division = Division { parted: vec![false; pairs], held_out: vec![Vec::new(); classes] };
+        for held_out in better::turns(split, &self.rows) {
+            let pairs = division.parted.iter_mut().zip(&self.pairs);
+            pairs.for_each(|(parted, [a, b])| *parted |= held_out[*a] != held_out[*b]);
+            let mut counts = vec![0; classes];
+            self.members.iter().for_each(|(row, class)| counts[*class] += usize::from(held_out[*row]));
+            division.held_out.iter_mut().zip(counts).for_each(|(turns, count)| turns.push(count));
         }
-        let parted = count(&parted(&split, rows, near));
-        let fewer = best.as_ref().map_or(HARDLY * parted <= now, |best| parted < best.parted);
-        if fewer && TurnSides::of(&split, task, rows).serve_as(&own) {
-            best = Some(Together { split, parted });
+        division.held_out.iter_mut().for_each(|turns| turns.sort_unstable());
+        division
+    }
+
+    /// Whether a split that is to hold out this `share` deals the images of each class, and all of them, out as [`Together`]
+    /// says, in each turn, where the recipe's own does as `own`.
+    fn deals_evenly(&self, split: &Division, own: &Division, share: f64) -> bool {
+        self.sizes.iter().enumerate().all(|(class, all)| {
+            let asked = share * *all as f64;
+            let slack = (TOLERANCE * asked).max(1.0);
+            split.held_out[class].iter().zip(&own.held_out[class]).all(|(held_out, own)| {
+                let within = asked.min(*own as f64) - slack..=asked.max(*own as f64) + slack;
+                let measures = *held_out > 0 || [0, *all].contains(own);
+                within.contains(&(*held_out as f64)) && held_out < all && measures
+            })
+        })
+    }
+
+    /// Fills in what would help, if the recipe's split, which does as `own`, parts any pair. `trained` are images that are
+    /// trained on throughout.
+    fn help(mut self, data: &Data, root: &Path, own: &Division, trained: &HashSet<&Path>, health: &mut Health) {
+        if own.count() == 0 {
+            return;
+        }
+        health.removable = few_of(self.pairs.iter().map(|pair| self.paths(pair)).collect(), trained);
+        if health.removable.is_empty() {
+            health.together = self.propose(data, root, own);
         }
     }
-    best
-}
 
-/// For each pair, whether the split holds out one image alone in some of its turns. `near` are the rows of the images of each.
-fn parted(valid: &Valid, rows: &[SourceRow], near: &[[usize; 2]]) -> Vec<bool> {
-    let mut parted = vec![false; near.len()];
-    for held_out in better::turns(valid, rows) {
-        parted.iter_mut().zip(near).for_each(|(parted, [a, b])| *parted |= held_out[*a] != held_out[*b]);
-    }
-    parted
-}
-
-/// How many of the pairs are parted.
-fn count(parted: &[bool]) -> usize {
-    parted.iter().filter(|parted| **parted).count()
-}
-
-/// What a split leaves on its two sides, in all of its turns together.
-struct TurnSides<'a> {
-    /// Images that it holds out.
-    held_out: usize,
-    /// Whether each turn holds some out and trains what it has to.
-    serve: bool,
-    /// For each class, the turns that train on none of its images, and those that hold none out; empty for numbers.
-    lacking: HashMap<&'a str, [usize; 2]>,
-}
-
-impl<'a> TurnSides<'a> {
-    fn of(valid: &Valid, task: TaskKind, rows: &'a [SourceRow]) -> TurnSides<'a> {
-        let labels = |row: &'a SourceRow| row.labels.iter().map(String::as_str);
-        let there = rows.iter().filter(|row| task != TaskKind::Regression && !row.absent);
-        let lacking = there.flat_map(labels).map(|class| (class, [0; 2])).collect();
-        let mut sides = TurnSides { held_out: 0, serve: true, lacking };
-        for held_out in better::turns(valid, rows) {
-            sides.held_out += rows.iter().zip(&held_out).filter(|(row, out)| **out && !row.absent).count();
-            sides.serve &= better::serves(task, &held_out, rows);
-            for (side, is_out) in [false, true].into_iter().enumerate() {
-                let here = rows.iter().zip(&held_out).filter(|(row, out)| !row.absent && **out == is_out);
-                let here: HashSet<&str> = here.flat_map(|(row, _)| labels(row)).collect();
-                for (class, turns) in &mut sides.lacking {
-                    turns[side] += usize::from(!here.contains(*class));
+    /// Returns the split that parts the fewest pairs of those that deal the images out evenly, the first of several; `None` if it
+    /// parts more than hardly any of the pairs that the recipe's own does.
+    fn propose(&mut self, data: &Data, root: &Path, own: &Division) -> Option<Together> {
+        let share = share(&data.valid)?;
+        let (columns, records) = groupings(data, root, self.rows.len());
+        let groups = columns.into_iter().map(|(name, place)| (Dealing::Grouped(name), Some(place)));
+        let blocks = BLOCKS.into_iter().map(|size| (Dealing::Blocks(size), None));
+        let mut best: Option<Together> = None;
+        for (dealing, column) in groups.chain(blocks) {
+            // Nothing parts fewer than none.
+            if best.as_ref().is_some_and(|best| best.parted == 0) {
+                break;
+            }
+            if let Some(place) = column {
+                let cells = self.rows.iter_mut().zip(&records);
+                cells.for_each(|(row, record)| row.group = Some(record[place].to_string()));
+            }
+            for split in better::draws(&data.valid, &dealing) {
+                if split == data.valid || holdout::too_many_folds(&split, &self.rows).is_some() {
+                    continue;
+                }
+                let division = self.divided(&split);
+                let parted = division.count();
+                // Blocks or groups that part what looks alike under one draw do so under others.
+                if best.as_ref().map_or(HARDLY * parted > own.count(), |best| parted >= best.parted) {
+                    break;
+                }
+                if self.deals_evenly(&division, own, share) {
+                    best = Some(Together { split, parted });
+                    break;
                 }
             }
         }
-        sides
-    }
-
-    /// Whether about as many images are held out, as a small part has few pairs because it is small, and no class is missing on
-    /// a side in more turns.
-    fn serve_as(&self, own: &TurnSides<'_>) -> bool {
-        let keeps = |(class, turns): (&&str, &[usize; 2])| {
-            own.lacking.get(*class).is_some_and(|own| turns[0] <= own[0] && turns[1] <= own[1])
-        };
-        self.serve
-            && 2 * self.held_out >= own.held_out
-            && self.held_out <= 2 * own.held_out
-            && self.lacking.iter().all(keeps)
+        best
     }
 }
 
@@ -218,35 +255,47 @@ fn places(pairs: &BTreeSet<[PathBuf; 2]>, rows: &[SourceRow]) -> Vec<[usize; 2]>
     pairs.iter().filter_map(|[a, b]| Some([place(a)?, place(b)?])).collect()
 }
 
-/// Whether a split draws the images that it holds out, so that they can be dealt out otherwise.
-fn can_deal(valid: &Valid) -> bool {
-    dealt(valid, Dealing::Blocks(BLOCKS[0])).is_some()
+/// Each row that has its image, with class 0 and with each of its classes, and the number of such rows of each class.
+fn members(task: TaskKind, rows: &[SourceRow]) -> (Vec<(usize, usize)>, Vec<usize>) {
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut members = Vec::with_capacity(2 * rows.len());
+    for (place, row) in rows.iter().enumerate().filter(|(_, row)| !row.absent) {
+        members.push((place, 0));
+        for label in row.labels.iter().filter(|_| task != TaskKind::Regression) {
+            let next = numbers.len() + 1;
+            members.push((place, *numbers.entry(label).or_insert(next)));
+        }
+    }
+    let mut sizes = vec![0; numbers.len() + 1];
+    members.iter().for_each(|(_, class)| sizes[*class] += 1);
+    (members, sizes)
 }
 
-/// The split of the same share or number of folds under the same seed that keeps blocks or groups together; `None` for one
-/// that lists the held-out images.
-fn dealt(valid: &Valid, dealing: Dealing) -> Option<Valid> {
+/// The share of the images that a split draws in each turn; `None` for one that lists the held-out images, so that they cannot be
+/// dealt out otherwise.
+fn share(valid: &Valid) -> Option<f64> {
     match *valid {
-        Valid::Random { share, seed, fold }
-        | Valid::Stratified { share, seed, fold }
-        | Valid::Blocks { share, seed, fold, .. }
-        | Valid::Grouped { share, seed, fold, .. } => match dealing {
-            Dealing::Blocks(size) => Some(Valid::Blocks { size, share, seed, fold }),
-            Dealing::Grouped(column) => Some(Valid::Grouped { column, share, seed, fold }),
-            Dealing::Stratified | Dealing::Random => None,
-        },
-        Valid::Folds { count, seed, fold, .. } => Some(Valid::Folds { count, seed, fold, dealing }),
+        Valid::Random { share, .. }
+        | Valid::Stratified { share, .. }
+        | Valid::Blocks { share, .. }
+        | Valid::Grouped { share, .. } => Some(share),
+        Valid::Folds { count, .. } => Some(1.0 / f64::from(count)),
         Valid::Folder(_) | Valid::Indices(_) | Valid::Rows(_) | Valid::Column(_) | Valid::Given | Valid::None => None,
     }
 }
 
-/// The columns of a csv file whose cells repeat, so that they may name groups; not those of names and labels.
-fn grouping_columns(data: &Data, root: &Path) -> Vec<String> {
+/// The columns of a csv file of so many rows whose cells repeat, so that they may name groups, with their places, and the rows;
+/// not the columns of names and labels.
+fn groupings(data: &Data, root: &Path, rows: usize) -> (Vec<(String, usize)>, Vec<StringRecord>) {
     let Source::Csv { labels, id, label, columns, header: true, delimiter, encoding, .. } = &data.source else {
-        return Vec::new();
+        return Default::default();
     };
-    let rows = first_rows(&root.join(labels), *delimiter, *encoding, SAMPLES + 1);
-    let Some((header, rows)) = rows.split_first() else { return Vec::new() };
+    let mut records = first_rows(&root.join(labels), *delimiter, *encoding, rows + 2);
+    // Fewer or more if the file has changed.
+    if records.len() != rows + 1 {
+        return Default::default();
+    }
+    let header = records.remove(0);
     let names: Vec<&str> = header.iter().map(str::trim).collect();
     let is_read = |place: usize| {
         [id, label].into_iter().chain(columns).any(|column| match column {
@@ -254,10 +303,14 @@ fn grouping_columns(data: &Data, root: &Path) -> Vec<String> {
             Column::Name(name) => name == names[place],
         })
     };
+    let is_clear = |name: &str| !name.is_empty() && names.iter().filter(|other| **other == name).count() == 1;
+    let samples = &records[..rows.min(SAMPLES)];
     let repeats = |place: usize| {
-        let distinct = rows.iter().filter_map(|row| row.get(place)).collect::<HashSet<_>>().len();
-        1 < distinct && distinct < rows.len()
+        let distinct = samples.iter().filter_map(|row| row.get(place)).collect::<HashSet<_>>().len();
+        1 < distinct && distinct < samples.len()
     };
-    let groups = |place: &usize| !names[*place].is_empty() && !is_read(*place) && repeats(*place);
-    (0..names.len()).filter(groups).take(COLUMNS).map(|place| names[place].to_string()).collect()
+    let is_full = |place: usize| records.iter().all(|row| row.len() > place);
+    let groups = |place: &usize| is_clear(names[*place]) && !is_read(*place) && repeats(*place) && is_full(*place);
+    let places = (0..names.len()).filter(groups).take(COLUMNS);
+    (places.map(|place| (names[place].to_string(), place)).collect(), records)
 }

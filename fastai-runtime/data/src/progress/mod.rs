@@ -11,10 +11,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use lines::Lines;
 pub use terminal::Terminal;
 
-/// Receives a run's events in order, from a single thread. Each method passes the event on to [`inner`](Self::inner), and does
-/// nothing where there is none, unless an implementation says otherwise.
+/// Receives a run's events in order, from a single thread. By default, each method passes the event on to
+/// [`inner`](Self::inner), or ignores it if there is none.
+///
+/// ```
+/// use fastai_data::progress::Progress;
+///
+/// /// Collects the warnings of a run.
+/// #[derive(Default)]
+/// struct Warnings(Vec<String>);
+///
+/// impl Progress for Warnings {
+///     fn warn(&mut self, line: &str) {
+///         self.0.push(line.to_string());
+///     }
+/// }
+///
+/// let mut warnings = Warnings::default();
+/// warnings.note("the device");
+/// warnings.warn("the loss rose");
+/// assert_eq!(warnings.0, ["the loss rose"]);
+/// ```
 pub trait Progress: Send {
-    /// Receives the events that the implementation does not treat by itself.
+    /// Receives the events that the implementation does not handle itself.
     fn inner(&mut self) -> Option<&mut dyn Progress> {
         None
     }

@@ -230,14 +230,17 @@ pub(crate) fn is_image(path: &Path) -> bool {
 
 /// Whether a name ends with the suffix of an image.
 pub(crate) fn has_image_suffix(name: &str) -> bool {
-    let suffix = Path::new(name).extension().and_then(|s| s.to_str()).unwrap_or_default();
-    SUFFIXES.iter().any(|known| suffix.eq_ignore_ascii_case(known))
+    has_suffix(name, &SUFFIXES)
 }
 
 /// Whether a name is that of an image of a kind that is not decoded.
 pub(crate) fn is_unread_image(name: &str) -> bool {
+    has_suffix(name, &UNREAD)
+}
+
+fn has_suffix(name: &str, known: &[&str]) -> bool {
     let suffix = Path::new(name).extension().and_then(|s| s.to_str()).unwrap_or_default();
-    UNREAD.iter().any(|known| suffix.eq_ignore_ascii_case(known))
+    known.iter().any(|known| suffix.eq_ignore_ascii_case(known))
 }
 
 fn file_begins_as_image(path: &Path) -> Option<bool> {

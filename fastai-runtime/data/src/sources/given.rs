@@ -11,7 +11,7 @@ use crate::finding::{Finding, FindingKind};
 use crate::findings::Findings;
 use crate::row::{SourceRow, check_classes, part};
 use crate::splits::better::remedy;
-use crate::splits::holdout::{deals_classes, drawn, is_chosen, keep_last, keep_together, too_many_folds};
+use crate::splits::holdout::{drawn, is_chosen, settle, too_many_folds};
 use crate::vocabulary::Vocabulary;
 use crate::{DataError, Dataset, Item, Target};
 
@@ -80,10 +80,10 @@ impl From<f32> for Label {
 }
 
 impl Dataset {
-    /// Builds a data set from these files, split by `valid`: a random split, or none. Numeric labels make it a regression,
-    /// lists of tags a multi-label task, names a single-label task.
+    /// Builds a data set from these files, split by `valid`: a random split, or none. Labels that are names make a single-label
+    /// task, lists of tags a multi-label task, and numbers a regression.
     ///
-    /// An image's id is its path relative to the common folder of all files. Nothing is decoded.
+    /// An image's id is its path relative to the common folder of all files. This function decodes no image.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -270,11 +270,7 @@ fn build(
         _ => Vocabulary::new(rows.iter().flat_map(|row| row.labels.iter().cloned())),
     };
     check_classes(task, &rows, &mut findings);
-    keep_together(&rows, &mut held_out);
-    let notes: Vec<String> = match valid {
-        valid if deals_classes(valid) => keep_last(&rows, &mut held_out).into_iter().collect(),
-        _ => Vec::new(),
-    };
+    let notes = settle(valid, &rows, &mut held_out).into_iter().collect();
     let remedy = remedy(task, valid, &rows, &held_out);
     let (train, valid_items) = part(rows, held_out, &vocabulary, task);
     let classes = vocabulary.into_names();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use fastai_dsl::{Dealing, TaskKind, Valid};
 
-use super::holdout::{blocks, deals_classes, drawn, groups, keep_last, keep_together};
+use super::holdout::{blocks, drawn, groups, settle};
 use crate::findings::names;
 use crate::row::SourceRow;
 
@@ -72,7 +72,7 @@ fn lack(task: TaskKind, valid: &Valid, rows: &[SourceRow]) -> Option<Lack> {
 /// Why no split that keeps the groups or blocks of `valid` together leaves some of each class for training, and what to do;
 /// `None` for splits that keep nothing together.
 fn hindrance(valid: &Valid, rows: &[SourceRow]) -> Option<String> {
-    match valid {
+    let (part, advice, alone) = match valid {
         Valid::Grouped { .. } | Valid::Folds { dealing: Dealing::Grouped(_), .. } => {
             let groups = groups(rows);
             if are_classes(rows, &groups) {
@@ -83,36 +83,23 @@ fn hindrance(valid: &Valid, rows: &[SourceRow]) -> Option<String> {
                      another column, or say `valid: {stratified}`"
                 ));
             }
-            Some(match of_one_part(rows, &groups).as_slice() {
-                [] => {
-                    "no draw of groups that was tried keeps some of each class for training: add images of other groups"
-                        .to_string()
-                }
-                alone => format!(
-                    "all images of {} lie in one group{}, which is held out as a whole or not at all: add images of other \
-                     groups",
-                    names(alone, 5),
-                    if alone.len() == 1 { "" } else { " each" }
-                ),
-            })
+            ("group", "add images of other groups", of_one_part(rows, &groups))
         }
         Valid::Blocks { size, .. } | Valid::Folds { dealing: Dealing::Blocks(size), .. } => {
-            Some(match of_one_part(rows, &blocks(rows.len(), *size)).as_slice() {
-                [] => {
-                    "no draw of blocks that was tried keeps some of each class for training: say smaller ones, or add \
-                       images"
-                        .to_string()
-                }
-                alone => format!(
-                    "all images of {} lie in one block{}, which is held out as a whole or not at all: say smaller ones, or \
-                     add images",
-                    names(alone, 5),
-                    if alone.len() == 1 { "" } else { " each" }
-                ),
-            })
+            let blocks = blocks(rows.len(), *size);
+            ("block", "say smaller ones, or add images", of_one_part(rows, &blocks))
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(if alone.is_empty() {
+        format!("no draw of {part}s that was tried keeps some of each class for training: {advice}")
+    } else {
+        format!(
+            "all images of {} lie in one {part}{}, which is held out as a whole or not at all: {advice}",
+            names(&alone, 5),
+            if alone.len() == 1 { "" } else { " each" }
+        )
+    })
 }
 
 /// The groups or blocks of each class.
@@ -143,30 +130,50 @@ fn are_classes(rows: &[SourceRow], groups: &[Option<&str>]) -> bool {
 /// What is tried instead of a split, the nearest first.
 fn candidates(valid: &Valid) -> Vec<Valid> {
     // Other draws of the same share come first.
-    let draws = |share: f64| {
-        let folds = move |share: f64| (0..DRAWS.min((1.0 / share) as u32)).map(move |fold| (share, fold));
-        [share].into_iter().chain(SHARES).flat_map(folds)
+    let shared = |share: f64, seed: u32, dealing: &Dealing| -> Vec<Valid> {
+        let of_share = |share| draws(&Valid::Random { share, seed, fold: 0 }, dealing);
+        [share].into_iter().chain(SHARES).flat_map(of_share).collect()
     };
     match valid {
-        Valid::Grouped { column, share, seed, .. } => draws(*share)
-            .map(|(share, fold)| Valid::Grouped { column: column.clone(), share, seed: *seed, fold })
-            .collect(),
+        Valid::Grouped { column, share, seed, .. } => shared(*share, *seed, &Dealing::Grouped(column.clone())),
         Valid::Blocks { size, share, seed, .. } => {
             let smaller = [*size, *size / 2, *size / 4].into_iter().filter(|size| *size >= 2);
-            let of_size =
-                |size: u32| draws(*share).map(move |(share, fold)| Valid::Blocks { size, share, seed: *seed, fold });
-            smaller.flat_map(of_size).collect()
+            smaller.flat_map(|size| shared(*share, *seed, &Dealing::Blocks(size))).collect()
         }
         Valid::Folds { count, seed, dealing, .. } => {
-            let folds = |count: u32, seed: u32| Valid::Folds { count, seed, fold: None, dealing: dealing.clone() };
-            let reseeded = (0..DRAWS).map(|more| folds(*count, seed.saturating_add(more)));
+            let folds = |count: u32| Valid::Folds { count, seed: *seed, fold: None, dealing: dealing.clone() };
             let mut others: Vec<u32> = (2..=FOLDS).filter(|other| other != count).collect();
             others.sort_by_key(|other| other.abs_diff(*count));
-            reseeded.chain(others.into_iter().map(|count| folds(count, *seed))).collect()
+            draws(&folds(*count), dealing).into_iter().chain(others.into_iter().map(folds)).collect()
         }
         _ => {
             SHARES.into_iter().map(|share| Valid::Stratified { share, seed: Valid::default_seed(), fold: 0 }).collect()
         }
+    }
+}
+
+/// The splits of the same share or number of folds that deal images out like this, as the recipe draws first and then as others
+/// do; none for a split that lists the held-out images.
+pub(crate) fn draws(valid: &Valid, dealing: &Dealing) -> Vec<Valid> {
+    match *valid {
+        Valid::Random { share, seed, fold }
+        | Valid::Stratified { share, seed, fold }
+        | Valid::Blocks { share, seed, fold, .. }
+        | Valid::Grouped { share, seed, fold, .. } => {
+            let split = |fold| match dealing.clone() {
+                Dealing::Stratified => Valid::Stratified { share, seed, fold },
+                Dealing::Random => Valid::Random { share, seed, fold },
+                Dealing::Blocks(size) => Valid::Blocks { size, share, seed, fold },
+                Dealing::Grouped(column) => Valid::Grouped { column, share, seed, fold },
+            };
+            let others = (0..DRAWS.min((1.0 / share) as u32)).filter(|other| *other != fold);
+            std::iter::once(fold).chain(others).map(split).collect()
+        }
+        Valid::Folds { count, seed, fold, .. } => {
+            let seeds = (0..DRAWS).map(|more| seed.saturating_add(more));
+            seeds.map(|seed| Valid::Folds { count, seed, fold, dealing: dealing.clone() }).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -179,16 +186,13 @@ pub(crate) fn turns(valid: &Valid, rows: &[SourceRow]) -> impl Iterator<Item = V
     turns.into_iter().map(move |valid| {
         let mut held_out = vec![false; rows.len()];
         drawn(&valid, rows).into_iter().for_each(|index| held_out[index] = true);
-        keep_together(rows, &mut held_out);
-        if deals_classes(&valid) {
-            keep_last(rows, &mut held_out);
-        }
+        settle(&valid, rows, &mut held_out);
         held_out
     })
 }
 
 /// Whether a split holds images out and leaves some for training, of each class if there are classes.
-pub(crate) fn serves(task: TaskKind, held_out: &[bool], rows: &[SourceRow]) -> bool {
+fn serves(task: TaskKind, held_out: &[bool], rows: &[SourceRow]) -> bool {
     let some = |side: bool| rows.iter().zip(held_out).any(|(row, held_out)| *held_out == side && !row.absent);
     some(true) && some(false) && (task == TaskKind::Regression || trains_all(rows, held_out))
 }

@@ -1,6 +1,7 @@
 //! Random splits: fastai's, bit for bit, and those that respect classes or groups.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use rand_mt::Mt;
 
@@ -28,11 +29,8 @@ pub fn fold_indices<K: Ord>(keys: &[K], count: u32, seed: u32, fold: u32) -> Vec
 }
 
 /// Like [`fold_indices`] at random, but with the rows of a group in one fold; ascending.
-pub fn fold_of_groups<G: Eq + std::hash::Hash>(groups: &[G], count: u32, seed: u32, fold: u32) -> Vec<usize> {
-    let (number_of, groups) = numbered(groups);
-    let mut picked = vec![false; groups];
-    fold_indices(&vec![(); groups], count, seed, fold).into_iter().for_each(|group| picked[group] = true);
-    (0..number_of.len()).filter(|row| picked[number_of[*row]]).collect()
+pub fn fold_of_groups<G: Eq + Hash>(groups: &[G], count: u32, seed: u32, fold: u32) -> Vec<usize> {
+    rows_of_groups(groups, |groups| fold_indices(&vec![(); groups], count, seed, fold))
 }
 
 /// Returns which rows a split with equal shares of each class holds out: `trunc(share * n)` rows in all, ascending.
@@ -56,24 +54,21 @@ pub fn stratified_indices<K: Ord>(keys: &[K], share: f64, seed: u32, fold: u32) 
 
 /// Returns which rows are held out if the rows of a group stay together: all rows of the groups that [`cv_indices`]
 /// selects, with the groups in the order of their first rows; ascending.
-pub fn grouped_indices<G: Eq + std::hash::Hash>(groups: &[G], share: f64, seed: u32, fold: u32) -> Vec<usize> {
-    let (number_of, groups) = numbered(groups);
-    let mut picked = vec![false; groups];
-    cv_indices(groups, share, seed, fold).into_iter().for_each(|group| picked[group] = true);
-    (0..number_of.len()).filter(|row| picked[number_of[*row]]).collect()
+pub fn grouped_indices<G: Eq + Hash>(groups: &[G], share: f64, seed: u32, fold: u32) -> Vec<usize> {
+    rows_of_groups(groups, |groups| cv_indices(groups, share, seed, fold))
 }
 
-/// The number of each row's group, in the order of the groups' first rows, and how many groups there are.
-fn numbered<G: Eq + std::hash::Hash>(groups: &[G]) -> (Vec<usize>, usize) {
+/// The rows of the groups that `pick` picks of so many, which are numbered in the order of their first rows; ascending.
+fn rows_of_groups<G: Eq + Hash>(groups: &[G], pick: impl FnOnce(usize) -> Vec<usize>) -> Vec<usize> {
     let mut numbers: HashMap<&G, usize> = HashMap::new();
-    let number_of = groups
-        .iter()
-        .map(|group| {
-            let next = numbers.len();
-            *numbers.entry(group).or_insert(next)
-        })
-        .collect();
-    (number_of, numbers.len())
+    let number = |group| {
+        let next = numbers.len();
+        *numbers.entry(group).or_insert(next)
+    };
+    let number_of: Vec<usize> = groups.iter().map(number).collect();
+    let mut picked = vec![false; numbers.len()];
+    pick(numbers.len()).into_iter().for_each(|group| picked[group] = true);
+    (0..groups.len()).filter(|row| picked[number_of[*row]]).collect()
 }
 
 /// `numpy.random.RandomState(seed).permutation(n)` as numpy has computed it since its first versions.

@@ -33,11 +33,10 @@ pub(crate) fn hold_out(
             }
             positions.iter().filter(|p| (**p as usize) < rows.len()).for_each(|p| held_out[*p as usize] = true);
         }
-        Valid::Column(column) if matches!(data.source, Source::Folders { .. }) => {
-            let text = format!("`valid: column({column:?})` needs `data: csv`; folders have no columns");
-            findings.push(FindingKind::Recipe, text);
-        }
-        valid if valid.group().is_some() && matches!(data.source, Source::Folders { .. }) => {
+        valid
+            if matches!(data.source, Source::Folders { .. })
+                && (matches!(valid, Valid::Column(_)) || valid.group().is_some()) =>
+        {
             let text = format!("`valid: {}` needs `data: csv`; folders have no columns", valid.in_short());
             findings.push(FindingKind::Recipe, text);
         }
@@ -50,11 +49,15 @@ pub(crate) fn hold_out(
             drawn(valid, rows).into_iter().for_each(|index| held_out[index] = true);
         }
     }
-    keep_together(rows, &mut held_out);
-    if deals_classes(&data.valid) {
-        notes.extend(keep_last(rows, &mut held_out).filter(|_| findings.all_read()));
-    }
+    notes.extend(settle(&data.valid, rows, &mut held_out).filter(|_| findings.all_read()));
     held_out
+}
+
+/// Moves rows that a split drew or named to the other side: all rows of an image to that of its first one and, where classes
+/// are dealt out, the last image of a class back to training. Returns the note about classes with a single image.
+pub(crate) fn settle(valid: &Valid, rows: &[SourceRow], held_out: &mut [bool]) -> Option<String> {
+    keep_together(rows, held_out);
+    if deals_classes(valid) { keep_last(rows, held_out) } else { None }
 }
 
 /// What is wrong with folds of which some would be empty.
@@ -86,7 +89,7 @@ pub(crate) fn deals_classes(valid: &Valid) -> bool {
 
 /// Moves images back to training until each class or tag has one there. Returns the note about classes with a single image,
 /// which cannot be stratified.
-pub(crate) fn keep_last(rows: &[SourceRow], held_out: &mut [bool]) -> Option<String> {
+fn keep_last(rows: &[SourceRow], held_out: &mut [bool]) -> Option<String> {
     let mut images: HashMap<&str, (HashSet<&Path>, usize)> = HashMap::new();
     let mut trained: HashSet<&str> = HashSet::new();
     for (row, held_out) in rows.iter().zip(held_out.iter()) {
@@ -125,7 +128,7 @@ pub(crate) fn keep_last(rows: &[SourceRow], held_out: &mut [bool]) -> Option<Str
 }
 
 /// Moves all rows of one image to the part of its first row.
-pub(crate) fn keep_together(rows: &[SourceRow], held_out: &mut [bool]) {
+fn keep_together(rows: &[SourceRow], held_out: &mut [bool]) {
     // Compares by path, which is equal for the ids `a` and `./a`.
     let mut first: HashMap<&Path, bool> = HashMap::with_capacity(rows.len());
     for (row, held_out) in rows.iter().zip(held_out) {

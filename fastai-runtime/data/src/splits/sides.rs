@@ -95,13 +95,15 @@ impl Dataset {
     }
 
     fn check_trained_classes(&mut self, remedy: &Remedy, findings: &mut Findings) {
+        let split = self.split.in_short();
+        let one_class = |only: &str, when: &str, advice: &str| {
+            format!(
+                "`valid: {split}` leaves only images of {only:?} to train on{when}, and a classifier needs at least two \
+                 classes{advice}"
+            )
+        };
         if let Some(Lack::OtherClasses(only)) = &remedy.lack {
-            let text = format!(
-                "`valid: {}` leaves only images of {only:?} to train on in a fold, and a classifier needs at least two \
-                 classes{}",
-                self.split.in_short(),
-                self.advice(remedy)
-            );
+            let text = one_class(only, " in a fold", &self.advice(remedy));
             findings.push(FindingKind::OneClass { class: only.clone() }, text);
             return;
         }
@@ -128,14 +130,9 @@ impl Dataset {
         let trained: Vec<&String> =
             self.classes.iter().zip(&counts).filter(|(_, n)| **n > 0).map(|(class, _)| class).collect();
         match (self.task, trained.as_slice()) {
-            (TaskKind::SingleLabel, [only]) if !held_out.is_empty() => findings.push(
-                FindingKind::OneClass { class: only.to_string() },
-                format!(
-                    "`valid: {}` leaves only images of {only:?} to train on, and a classifier needs at least two \
-                     classes{advice}",
-                    self.split.in_short()
-                ),
-            ),
+            (TaskKind::SingleLabel, [only]) if !held_out.is_empty() => {
+                findings.push(FindingKind::OneClass { class: only.to_string() }, one_class(only, "", &advice));
+            }
             _ => self.notes.push(text + &advice),
         }
     }

@@ -10,15 +10,7 @@ fn source(change: impl FnOnce(&mut Source)) -> Source {
     source
 }
 
-/// A data set of this table and of these files in `img`; ids and labels in columns 0 and 1.
-fn table(text: impl AsRef<[u8]>, images: &[&str]) -> TempDir {
-    let files: Vec<(String, &str)> = images.iter().map(|name| (format!("img/{name}"), "")).collect();
-    let files: Vec<(&str, &str)> = files.iter().map(|(name, content)| (name.as_str(), *content)).collect();
-    let root = folder(&files);
-    std::fs::write(root.path().join("labels.csv"), text).unwrap();
-    root
-}
-
+/// Ids and labels in columns 0 and 1.
 fn positions(suffixes: &[&str]) -> Source {
     source(|source| {
         if let Source::Csv { id, label, suffix, .. } = source {
@@ -271,7 +263,6 @@ fn a_first_row_like_the_others_is_no_header() {
 #[test]
 fn rows_with_one_fault_are_one_finding() {
     let names: Vec<String> = (0..30).map(|i| format!("{i}.jpg")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for (row, task, expected) in [
         (
             "{i},x,more",
@@ -317,7 +308,6 @@ fn names_in_other_notations_are_found() {
     }
     // Another column, for many rows, and the labels in that of the names.
     let names: Vec<String> = (0..3000).map(|i| format!("{i}.jpg")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let rows: String = (0..3000).map(|i| format!("{},{i}\n", ["cat", "dog"][i % 2])).collect();
     let found = findings(&table(format!("label,id\n{rows}"), &names), positions(&[".jpg"]), TaskKind::SingleLabel);
     assert!(found[0].contains("say `id: 1, label: 0`") && found[0].contains("1999 more rows"), "{found:#?}");
@@ -376,7 +366,6 @@ fn marks_in_columns_are_read_and_unsure_ones_refused() {
 #[test]
 fn labels_that_are_all_different_and_files_that_are_no_tables_are_named() {
     let names: Vec<String> = (0..12).map(|i| format!("{i}.jpg")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let rows: String = (0..12).map(|i| format!("{i},{},{}\n", 640 + i, ["cat", "dog"][i % 2])).collect();
     let root = table(format!("id,width,breed\n{rows}"), &names);
     let valid = Valid::Stratified { share: 0.25, seed: 42, fold: 0 };

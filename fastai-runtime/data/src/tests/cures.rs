@@ -55,15 +55,12 @@ fn proposed(text: &str) -> &str {
     rest.split_once('`').unwrap().0
 }
 
-/// A data set of this table and of these images in `img`.
-fn table(text: &str, images: &[&str]) -> TempDir {
-    let root = folder(&[("labels.csv", text)]);
-    for name in images {
-        let path = root.path().join("img").join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, "").unwrap();
-    }
-    root
+/// A data set of rows called `00` and so on, with these further cells.
+fn numbered<S: AsRef<str>>(header: &str, cells: &[S]) -> TempDir {
+    let row = |(i, cells): (usize, &S)| format!("{i:02},{}\n", cells.as_ref());
+    let rows: String = cells.iter().enumerate().map(row).collect();
+    let images: Vec<String> = (0..cells.len()).map(|i| format!("{i:02}.jpg")).collect();
+    table(format!("{header}\n{rows}"), &images)
 }
 
 const CSV: [(&str, &str); 4] =
@@ -130,7 +127,7 @@ fn names_with_and_without_suffix_need_both() {
     ] {
         let rows: String =
             names.iter().zip(["x", "y", "x", "y"]).map(|(id, label)| format!("{id},{label}\n")).collect();
-        let root = table(&format!("id,label\n{rows}"), &images);
+        let root = table(format!("id,label\n{rows}"), &images);
         let mut keys = Keys::new(&CSV);
         keys.set(&format!("suffix: {suffix}"));
         let findings = keys.open(root.path(), "csv", "single_label").unwrap_err().findings;
@@ -148,7 +145,7 @@ fn names_with_and_without_suffix_need_both() {
         (["a", "b;x"], "the cells are parted by \";\", and those of other rows by \",\": write all alike"),
         (["a", "z"], "say `images: \".\"`, and write the folder's name before each image's"),
     ] {
-        let root = table(&format!("id,label\n{},x\n{},y\n", names[0], names[1]), &images);
+        let root = table(format!("id,label\n{},x\n{},y\n", names[0], names[1]), &images);
         std::fs::create_dir(root.path().join("other")).unwrap();
         std::fs::write(root.path().join("other/z.jpg"), "").unwrap();
         let findings = Keys::new(&CSV).open(root.path(), "csv", "single_label").unwrap_err().findings;
@@ -159,10 +156,7 @@ fn names_with_and_without_suffix_need_both() {
 #[test]
 fn a_split_that_helps_is_proposed_and_none_where_none_does() {
     let open = |labels: &[&str], valid: &str, task: &str| {
-        let names: Vec<String> = (0..labels.len()).map(|i| format!("{i:02}")).collect();
-        let rows: String = names.iter().zip(labels).map(|(name, label)| format!("{name},{label}\n")).collect();
-        let images: Vec<String> = names.iter().map(|name| format!("{name}.jpg")).collect();
-        let root = table(&format!("id,label\n{rows}"), &images.iter().map(String::as_str).collect::<Vec<_>>());
+        let root = numbered("id,label", labels);
         let mut keys = Keys::new(&CSV);
         keys.set(&format!("valid: {valid}"));
         keys.open(root.path(), "csv", task)
@@ -215,9 +209,8 @@ fn splits_that_keep_images_together_are_mended_by_splits_of_their_kind() {
     // Two images of each of six patients, in the order of the file; `c` is the class of the last ones alone.
     let open = |first_of_c: usize, valid: &str| {
         let label = |image: usize| if image / 2 >= first_of_c { "c" } else { ["a", "b"][image % 2] };
-        let rows: String = (0..12).map(|i| format!("{i:02},{},p{}\n", label(i), i / 2)).collect();
-        let images: Vec<String> = (0..12).map(|i| format!("{i:02}.jpg")).collect();
-        let root = table(&format!("id,label,patient\n{rows}"), &images.iter().map(String::as_str).collect::<Vec<_>>());
+        let cells: Vec<String> = (0..12).map(|i| format!("{},p{}", label(i), i / 2)).collect();
+        let root = numbered("id,label,patient", &cells);
         let mut keys = Keys::new(&CSV);
         keys.set("label: \"label\"");
         keys.set(&format!("valid: {valid}"));
@@ -270,9 +263,8 @@ fn splits_that_keep_images_together_are_mended_by_splits_of_their_kind() {
 #[test]
 fn classes_that_no_split_by_groups_can_train_are_named() {
     let notes = |rows: &[(&str, &str)], valid: &str| {
-        let lines: String = rows.iter().enumerate().map(|(i, (label, of))| format!("{i:02},{label},{of}\n")).collect();
-        let images: Vec<String> = (0..rows.len()).map(|i| format!("{i:02}.jpg")).collect();
-        let root = table(&format!("id,label,patient\n{lines}"), &images.iter().map(String::as_str).collect::<Vec<_>>());
+        let cells: Vec<String> = rows.iter().map(|(label, of)| format!("{label},{of}")).collect();
+        let root = numbered("id,label,patient", &cells);
         let mut keys = Keys::new(&CSV);
         keys.set("label: \"label\"");
         keys.set(&format!("valid: {valid}"));

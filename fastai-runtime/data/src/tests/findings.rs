@@ -1,4 +1,4 @@
-//! What a program can act on in findings: their kinds and fields.
+//! What a program can act on in findings, their kinds and fields, and what people read.
 
 use super::*;
 use crate::{DataKey, DataPart, Finding, FindingKind, OpenReached, RowFault};
@@ -8,24 +8,26 @@ fn kinds(error: DataError) -> Vec<FindingKind> {
 }
 
 #[test]
-fn rows_are_told_by_fault_file_and_line() {
+fn all_findings_come_at_once_by_fault_file_and_line() {
     let root = folder(&[("labels.csv", "id,label\na,x\n,y\nb,\n../c,z\nd, y\n"), ("img/a.jpg", "")]);
     let mut data = data(root.path(), csv(), Valid::Indices("held_out.txt".to_string()));
     data.test = Some("test".to_string());
-    let found = kinds(single(&data).unwrap_err());
-    let rows = |fault, line, count| FindingKind::Rows { file: root.path().join("labels.csv"), fault, line, count };
-    let place = |key, name: &str| FindingKind::Place { key, path: root.path().join(name) };
-    for wanted in [
-        rows(RowFault::NoName, 3, 1),
-        rows(RowFault::NoLabel, 4, 1),
-        rows(RowFault::Spaced, 6, 1),
-        // Line 6 names no image either.
-        rows(RowFault::NoImage, 4, 2),
-        rows(RowFault::Outside, 5, 1),
-        place(DataKey::Test, "test"),
-        place(DataKey::Valid, "held_out.txt"),
+    let found = single(&data).unwrap_err().findings;
+    let path = |name: &str| root.path().join(name);
+    let rows = |fault, line, count| FindingKind::Rows { file: path("labels.csv"), fault, line, count };
+    let place = |key, name| FindingKind::Place { key, path: path(name) };
+    for (kind, text) in [
+        (rows(RowFault::NoName, 3, 1), "labels.csv:3: the image name is empty".to_string()),
+        (rows(RowFault::NoLabel, 4, 1), "labels.csv:4: the label is empty".to_string()),
+        (rows(RowFault::Spaced, 6, 1), "labels.csv:6: white space around the label \" y\"".to_string()),
+        (rows(RowFault::NoImage, 4, 2), format!("labels.csv:4: no image {}", path("img/b.jpg").display())),
+        (rows(RowFault::NoImage, 4, 2), "nor the images of 1 more row (line 6)".to_string()),
+        (rows(RowFault::Outside, 5, 1), "labels.csv:5: the image name \"../c\" leads out".to_string()),
+        (place(DataKey::Test, "test"), format!("cannot list {}", path("test").display())),
+        (place(DataKey::Valid, "held_out.txt"), format!("cannot read {}", path("held_out.txt").display())),
     ] {
-        assert!(found.contains(&wanted), "{wanted:?}\nis not in\n{found:#?}");
+        let told = found.iter().any(|finding| finding.kind == kind && finding.text.contains(&text));
+        assert!(told, "{kind:?}: {text}\nis not in\n{found:#?}");
     }
 }
 
@@ -62,8 +64,9 @@ fn a_list_of_held_out_images_names_those_that_are_not_there() {
 fn classes_are_told_by_name() {
     let root = folder(&[("train/cat/1.jpg", ""), ("train/dog/1.jpg", ""), ("valid/Dogs/1.jpg", "")]);
     let valid = Valid::Folder("valid".to_string());
-    let found = kinds(single(&data(root.path(), folders(), valid)).unwrap_err());
-    assert!(found.contains(&FindingKind::UnknownClass { class: "Dogs".to_string() }), "{found:?}");
+    let found = single(&data(root.path(), folders(), valid)).unwrap_err().findings;
+    assert!(found.len() == 1 && found[0].text.contains("did you mean \"dog\"?"), "{found:?}");
+    assert_eq!(found[0].kind, FindingKind::UnknownClass { class: "Dogs".to_string() });
     let root = rows(&[("a", "x", ""), ("b", "x", "")]);
     let found = kinds(single(&data(root.path(), csv(), Valid::None)).unwrap_err());
     assert_eq!(found, [FindingKind::OneClass { class: "x".to_string() }]);

@@ -13,7 +13,9 @@ mod csv;
 mod cures;
 mod findings;
 mod folders;
+mod given;
 mod held_out;
+mod lookalikes;
 mod preflight;
 mod splits;
 
@@ -69,21 +71,35 @@ fn csv_of(labels: &str, images: &str, [id, label]: [Column; 2]) -> Source {
     }
 }
 
-/// A csv data set of `rows` (id, label, flag) with an image for each row.
-fn rows(rows: &[(&str, &str, &str)]) -> TempDir {
-    let text: String = rows.iter().map(|(id, label, flag)| format!("{id},{label},{flag}\n")).collect();
-    let folder = folder(&[("labels.csv", &format!("id,label,flag\n{text}"))]);
-    std::fs::create_dir(folder.path().join("img")).unwrap();
-    for (id, ..) in rows {
-        std::fs::write(folder.path().join(format!("img/{id}.jpg")), "").unwrap();
+/// A csv data set of this table and of these files in `img`.
+fn table(text: impl AsRef<[u8]>, images: &[impl AsRef<str>]) -> TempDir {
+    let root = TempDir::new().unwrap();
+    std::fs::write(root.path().join("labels.csv"), text).unwrap();
+    for name in images {
+        let path = root.path().join("img").join(name.as_ref());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
     }
-    folder
+    root
+}
+
+/// A csv data set of `rows` (id, label, flag) with an image for each row.
+fn rows(rows: &[(impl AsRef<str>, impl AsRef<str>, impl AsRef<str>)]) -> TempDir {
+    let texts = || rows.iter().map(|(id, label, flag)| (id.as_ref(), label.as_ref(), flag.as_ref()));
+    let text: String = texts().map(|(id, label, flag)| format!("{id},{label},{flag}\n")).collect();
+    let images: Vec<String> = texts().map(|(id, ..)| format!("{id}.jpg")).collect();
+    table(format!("id,label,flag\n{text}"), &images)
+}
+
+/// A row for each name, of the classes `x` and `y` in turn.
+fn in_turn<S>(names: impl IntoIterator<Item = S>) -> Vec<(S, &'static str, &'static str)> {
+    names.into_iter().zip(["x", "y"].into_iter().cycle()).map(|(name, class)| (name, class, "")).collect()
 }
 
 /// The check of all images with these policies.
 pub(crate) fn preflight(corrupt: Corrupt, duplicates: Duplicates, size: u32, stop: &StopSignal) -> Preflight<'_> {
     let extent = fastai_dsl::Extent::All;
-    Preflight { corrupt, duplicates, size, bits: 16, extent, limit: None, known: None, in_turn: false, stop }
+    Preflight { corrupt, duplicates, size, bits: 16, extent, limit: None, known: None, across: None, stop }
 }
 
 pub(crate) fn check(
@@ -137,13 +153,6 @@ fn folders_are_classes_in_byte_order() {
 }
 
 #[test]
-fn a_class_of_the_valid_folder_must_be_a_training_class() {
-    let root = folder(&[("train/cat/1.jpg", ""), ("train/dog/1.jpg", ""), ("valid/Dogs/1.jpg", "")]);
-    let finding = only_finding(&data(root.path(), folders(), Valid::Folder("valid".to_string())));
-    assert!(finding.contains("class \"Dogs\"") && finding.contains("did you mean \"dog\"?"), "{finding}");
-}
-
-#[test]
 fn a_missing_root_is_named_absolutely_with_the_working_directory() {
     let mut data = data(Path::new("no/such/folder"), folders(), RANDOM);
     let here = std::env::current_dir().unwrap();
@@ -152,27 +161,6 @@ fn a_missing_root_is_named_absolutely_with_the_working_directory() {
     assert!(finding.ends_with(&format!("working directory {}", here.display())), "{finding}");
     data.root = Some(here.join("Cargo.toml").to_str().unwrap().to_string());
     assert!(only_finding(&data).ends_with("Cargo.toml is no folder"));
-}
-
-#[test]
-fn all_findings_come_at_once() {
-    let root = folder(&[("labels.csv", "id,label\na,x\n,y\nb,\n../c,z\nd, y\n"), ("img/a.jpg", "")]);
-    let mut data = data(root.path(), csv(), Valid::Indices("held_out.txt".to_string()));
-    data.test = Some("test".to_string());
-    let text = single(&data).unwrap_err().to_string();
-    let csv = root.path().join("labels.csv");
-    for expected in [
-        format!("{}:3: the image name is empty", csv.display()),
-        format!("{}:4: the label is empty", csv.display()),
-        format!("{}:4: no image {}", csv.display(), root.path().join("img/b.jpg").display()),
-        format!("{}:5: the image name \"../c\" leads out", csv.display()),
-        "nor the images of 1 more row (line 6)".to_string(),
-        format!("{}:6: white space around the label \" y\"", csv.display()),
-        format!("cannot list {}", root.path().join("test").display()),
-        format!("cannot read {}", root.path().join("held_out.txt").display()),
-    ] {
-        assert!(text.contains(&expected), "{expected}\nis not in\n{text}");
-    }
 }
 
 #[test]
@@ -191,12 +179,6 @@ fn a_missing_column_lists_the_headers() {
     assert_eq!(findings.len(), 2, "{findings:#?}");
     assert!(findings[0].text.contains("no column \"id\"") && findings[0].text.contains("\"name\", \"labels\""));
     assert!(findings[1].text.contains("no column \"label\"") && findings[1].text.ends_with("did you mean \"labels\"?"));
-}
-
-#[test]
-fn a_byte_order_mark_is_no_part_of_the_header() {
-    let root = folder(&[("labels.csv", "\u{feff}id,label\na,x\nb,y\n"), ("img/a.jpg", ""), ("img/b.jpg", "")]);
-    assert_eq!(single(&data(root.path(), csv(), Valid::None)).unwrap().classes, ["x", "y"]);
 }
 
 #[test]
@@ -274,8 +256,7 @@ fn numbers_are_a_regression() {
 #[test]
 fn rows_without_a_file_may_be_left_out_and_move_no_other() {
     let names: Vec<String> = (0..50).map(|i| format!("{i:02}")).collect();
-    let table: Vec<_> = names.iter().enumerate().map(|(i, n)| (n.as_str(), ["x", "y"][i % 2], "")).collect();
-    let root = rows(&table);
+    let root = rows(&in_turn(&names));
     let whole = single(&data(root.path(), csv(), RANDOM)).unwrap();
     let lost = ["03", "17", "40"];
     lost.iter().for_each(|name| std::fs::remove_file(root.path().join(format!("img/{name}.jpg"))).unwrap());
@@ -291,70 +272,6 @@ fn rows_without_a_file_may_be_left_out_and_move_no_other() {
     names[..30].iter().for_each(|name| drop(std::fs::remove_file(root.path().join(format!("img/{name}.jpg")))));
     let findings = single(&skip(root.path())).unwrap_err().findings;
     assert!(findings[0].text.contains("more than half of the rows have no image"), "{findings:?}");
-}
-
-#[test]
-fn files_without_a_row_are_a_note() {
-    let root = rows(&[("a", "x", ""), ("b", "y", "")]);
-    std::fs::write(root.path().join("img/c.jpg"), "").unwrap();
-    std::fs::write(root.path().join("img/c.txt"), "").unwrap();
-    let dataset = single(&data(root.path(), csv(), Valid::None)).unwrap();
-    assert_eq!(dataset.notes.len(), 1);
-    assert!(dataset.notes[0].starts_with("1 file in ") && dataset.notes[0].ends_with("left out: \"c.jpg\""));
-}
-
-#[test]
-fn files_and_labels_from_rust() {
-    let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "x", ""), ("d", "y", "")]);
-    let file = |name: &str| root.path().join(format!("img/{name}.jpg"));
-    let files = [(file("c"), "x"), (file("a"), "y"), (file("b"), "y"), (file("d"), "x")];
-    let dataset = Dataset::from_files(files.clone(), &Valid::Random { share: 0.5, seed: 42, fold: 0 }).unwrap();
-    assert_eq!((dataset.task, dataset.root.as_path()), (TaskKind::SingleLabel, root.path().join("img").as_path()));
-    assert_eq!(dataset.classes, ["x", "y"]);
-    // numpy's permutation(4) under seed 42 is 1 3 0 2.
-    assert_eq!((ids(&dataset.train), ids(&dataset.valid)), (vec!["c.jpg", "b.jpg"], vec!["a.jpg", "d.jpg"]));
-    let tags = |t: &[&str]| Label::from(t);
-    let parts = Dataset::from_parts([(file("a"), tags(&["s", "r", "s"]))], [(file("b"), tags(&[]))]).unwrap();
-    assert_eq!((parts.task, parts.classes.len()), (TaskKind::MultiLabel, 2));
-    assert_eq!((&parts.train[0].target, &parts.valid[0].target), (&Target::Tags(vec![0, 1]), &Target::Tags(vec![])));
-    let numbers = Dataset::from_files([(file("a"), 0.1f32), (file("b"), -3.0)], &Valid::None).unwrap();
-    assert_eq!((numbers.task, &numbers.train[0].target), (TaskKind::Regression, &Target::Value(0.1)));
-    let tested = numbers.with_test([file("d")]).unwrap();
-    assert_eq!((tested.test[0].id.as_str(), &tested.test[0].target), ("d", &Target::Unlabelled));
-    assert!(tested.with_test([file("z")]).unwrap_err().findings[0].text.starts_with("no image "));
-
-    let wrong = [(file("z"), Label::from("x")), (file("a"), Label::from(1.0)), (file("b"), Label::from(" "))];
-    let findings = Dataset::from_files(wrong, &Valid::Folder("valid".to_string())).unwrap_err().findings;
-    assert_eq!(findings.len(), 4, "{findings:#?}");
-    let error = Dataset::from_parts(files[..3].to_vec(), files[2..].to_vec()).unwrap_err();
-    assert!(error.findings[0].text.ends_with("b.jpg is given both to train and to measure"), "{error}");
-    let error = Dataset::from_parts(files[..3].to_vec(), [(file("d"), "z")]).unwrap_err();
-    assert!(error.findings[0].text.contains("\"z\""), "{error}");
-    assert!(Dataset::from_files(Vec::<(String, String)>::new(), &Valid::None).is_err());
-}
-
-#[test]
-fn images_in_memory_are_written_once() {
-    let folder = TempDir::new().unwrap();
-    let image = |grey: u8| image::RgbImage::from_pixel(6, 4, image::Rgb([grey; 3]));
-    let images = || [(image(1), "x"), (image(2), "y"), (image(1), "x")];
-    let dataset = Dataset::from_images(folder.path().join("made"), images(), &Valid::None).unwrap();
-    assert_eq!(std::fs::read_dir(folder.path().join("made")).unwrap().count(), 2);
-    assert_eq!(super::decode(&dataset.train[1].path).unwrap(), image(2));
-    assert_eq!(dataset.train[0].path, dataset.train[2].path);
-    let again = Dataset::from_images(folder.path().join("made"), images(), &Valid::None).unwrap();
-    assert_eq!(dataset.train, again.train);
-    let parts = |valid: u8, label: &str| {
-        Dataset::from_image_parts(folder.path().join("parts"), images(), [(image(valid), label)])
-    };
-    let dataset = parts(3, "y").unwrap();
-    assert_eq!((dataset.train.len(), dataset.valid.len(), dataset.classes.len()), (3, 1, 2));
-    assert_eq!(super::decode(&dataset.valid[0].path).unwrap(), image(3));
-    // What is in both parts is there twice, which preflight sees.
-    let twice = parts(1, "x").unwrap();
-    assert_ne!(twice.valid[0].path, twice.train[0].path);
-    let error = parts(3, "z").unwrap_err();
-    assert!(error.findings[0].text.contains("\"z\""), "{error}");
 }
 
 /// Four classes of two images; number 7 has the bytes of number 2.

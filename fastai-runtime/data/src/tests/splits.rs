@@ -65,8 +65,7 @@ fn a_stratified_split_takes_tags_as_a_set() {
             .collect()
     };
     let split = |cells: &[&str], task| {
-        let table: Vec<_> = names.iter().zip(cells).map(|(name, cell)| (name.as_str(), *cell, "")).collect();
-        let root = rows(&table);
+        let root = rows(&names.iter().zip(cells).map(|(name, cell)| (name, cell, "")).collect::<Vec<_>>());
         let valid = Valid::Stratified { share: 0.2, seed: 42, fold: 1 };
         let dataset = Dataset::open(&data(root.path(), csv(), valid), task).unwrap();
         ids(&dataset.valid).into_iter().map(String::from).collect::<Vec<_>>()
@@ -235,8 +234,7 @@ fn other_names_change_neither_the_split_nor_what_the_network_sees() {
     let telling: Vec<String> = (0..30).map(|i| format!("{}{:03}", labels[i % 3], 30 - i)).collect();
     // The same images in the same rows, under other names.
     let roots = [&plain, &telling].map(|names| {
-        let table: Vec<_> = names.iter().enumerate().map(|(i, name)| (name.as_str(), labels[i % 3], "")).collect();
-        let root = rows(&table);
+        let root = rows(&names.iter().enumerate().map(|(i, name)| (name, labels[i % 3], "")).collect::<Vec<_>>());
         for (i, name) in names.iter().enumerate() {
             let image = RgbImage::from_fn(20, 16, |x, y| Rgb([(x * 9) as u8, (y * 11) as u8, (i * 8) as u8]));
             image.save_with_format(root.path().join(format!("img/{name}.jpg")), ImageFormat::Png).unwrap();
@@ -256,7 +254,8 @@ fn other_names_change_neither_the_split_nor_what_the_network_sees() {
         }
         (order, numbers)
     };
-    for valid in [RANDOM, Valid::Stratified { share: 0.2, seed: 42, fold: 1 }] {
+    let blocks = Valid::Blocks { size: 3, share: 0.2, seed: 42, fold: 0 };
+    for valid in [RANDOM, Valid::Stratified { share: 0.2, seed: 42, fold: 1 }, blocks] {
         let sides = [0, 1].map(|which| {
             let dataset = single(&data(roots[which].path(), csv(), valid.clone())).unwrap();
             let names = [&plain, &telling][which];

@@ -18,6 +18,13 @@ pub struct CropWindow {
     pub width: usize,
 }
 
+impl CropWindow {
+    /// The whole of an image of `size` (height, width).
+    pub(super) fn whole((height, width): (usize, usize)) -> Self {
+        CropWindow { top: 0, left: 0, height, width }
+    }
+}
+
 /// A crop with its random values drawn. Positions are relative, so drawing needs no image.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cut {
@@ -56,7 +63,7 @@ impl Cut {
                 let start = |u: f64, n: usize| (u * n.saturating_sub(size) as f64).floor() as usize;
                 Some(CropWindow { top: start(*row, height), left: start(*column, width), height: size, width: size })
             }
-            Cut::Squash => Some(CropWindow { top: 0, left: 0, height, width }),
+            Cut::Squash => Some(CropWindow::whole(image)),
             Cut::Area(area) => area.window(image),
         }
     }
@@ -80,7 +87,7 @@ pub struct Area {
 /// One try of the googlenet crop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Try {
-    /// Effect of the image's area, in `[0.08, 1)`.
+    /// Share of the image's area, in `[0.08, 1)`.
     pub fraction: f64,
     /// Width by height, in `[0.75, 1.333)`.
     pub aspect: f64,

@@ -32,7 +32,7 @@ impl Dihedral {
     pub fn apply<P: Pixels>(self, source: &P) -> FloatImage {
         let from = source.size();
         let (height, width) = self.size(from);
-        let window = CropWindow { top: 0, left: 0, height, width };
+        let window = CropWindow::whole((height, width));
         let mut image = FloatImage::black(height, width);
         let mut line = Vec::with_capacity(from.1);
         for y in 0..from.0 {

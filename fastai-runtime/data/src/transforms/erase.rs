@@ -1,12 +1,10 @@
 //! Random erasing: overwrites a rectangle of the network's input.
 
-use fastai_dsl::{Erased, Stats};
-use image::RgbImage;
+use fastai_dsl::Erased;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::crop::CropWindow;
-use super::image::to_byte;
 use crate::random::{Stream, normal, uniform};
 
 /// Smallest and largest aspect, height by width.
@@ -42,23 +40,15 @@ impl Patch {
         Some(Patch { window, noise: (value == Erased::Noise).then(|| rng.next_u64()) })
     }
 
-    /// Erases the rectangle from the normalised `values`, `[3, side, side]`, whose mean is 0 and standard deviation 1.
-    pub(super) fn erase(&self, values: &mut [f32], side: usize) {
+    /// Erases the rectangle from `values`, `[3, side, side]`: writes what `of` makes of the content's normalised values and their
+    /// channels.
+    pub(super) fn erase<V>(&self, values: &mut [V], side: usize, of: &impl Fn(f32, usize) -> V) {
         let CropWindow { top, left, height, width } = self.window;
-        let rows = (0..3 * height).map(|row| (row / height * side + top + row % height) * side + left);
-        for (start, line) in rows.zip(self.content().chunks_exact(width.max(1))) {
-            values[start..start + width].copy_from_slice(line);
-        }
-    }
-
-    /// Erases the rectangle from an image that will be normalised with `stats`: with the same content, rounded.
-    pub(super) fn erase_bytes(&self, image: &mut RgbImage, stats: &Stats) {
-        let CropWindow { top, left, height, width } = self.window;
-        for (at, value) in self.content().into_iter().enumerate() {
-            let (row, x) = (at / width, at % width);
-            let (channel, y) = (row / height, row % height);
-            let level = value * stats.std[channel] + stats.mean[channel];
-            image.get_pixel_mut((left + x) as u32, (top + y) as u32).0[channel] = to_byte(level);
+        for (row, line) in self.content().chunks_exact(width.max(1)).enumerate() {
+            let channel = row / height;
+            let start = (channel * side + top + row % height) * side + left;
+            let values = values[start..start + width].iter_mut();
+            values.zip(line).for_each(|(value, content)| *value = of(*content, channel));
         }
     }
 

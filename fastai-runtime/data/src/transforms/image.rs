@@ -135,7 +135,7 @@ impl Pixels for Picture {
 }
 
 /// Converts a level in `[0, 1]` to 8 bits, rounded to nearest; levels beyond are those of the limits.
-pub(crate) fn to_byte(level: f32) -> u8 {
+pub(super) fn to_byte(level: f32) -> u8 {
     // The conversion limits the value to 0..=255.
     (level * 255.0).round() as u8
 }
@@ -165,8 +165,7 @@ impl FloatImage {
 
     /// Converts the whole of `source`.
     pub fn from_pixels<P: Pixels>(source: &P) -> Self {
-        let (height, width) = source.size();
-        Self::window_of(source, CropWindow { top: 0, left: 0, height, width })
+        Self::window_of(source, CropWindow::whole(source.size()))
     }
 
     /// Creates an image from `rgb`, `[height, width, 3]`; `None` if the number of floats differs.

@@ -10,7 +10,7 @@ use crate::random::uniform;
 pub struct Lighting {
     /// Offset of every channel.
     pub brightness: f64,
-    /// LevelChange of contrast: positive values increase the distance of channels from the mean.
+    /// Change of contrast: positive values increase the distance of channels from the mean.
     pub contrast: f64,
 }
 

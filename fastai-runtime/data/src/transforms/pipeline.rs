@@ -1,13 +1,13 @@
 //! The complete transform from a decoded image to a network's input.
 
-use fastai_dsl::{Augmentation, Crop, Decode, PadMode, PixelFormat, Stats, TransformSet, Transforms};
+use fastai_dsl::{Augmentation, Crop, Decode, PadMode, Stats, TransformSet, Transforms};
 
 use super::crop::{CropWindow, Cut, center};
 use super::demand::Demand;
 use super::draw::Draw;
 use super::image::{FloatImage, Pixels};
 use super::lighting::LevelChange;
-use super::normalize::normalize;
+use super::normalize::{FinishedSquare, InputValue};
 use super::pad::pad;
 use super::resampling::{Resampling, augment};
 use super::scale::{resize, resize_window, scaled_size};
@@ -44,28 +44,20 @@ pub struct Transform {
     size: usize,
     pad: usize,
     stats: Stats,
-    /// Whether the input is normalised here.
-    normalises: bool,
 }
 
 impl Transform {
     /// Creates the transforms of `cfg` for a network trained on pixels with these `stats`.
     pub fn new(cfg: &Transforms, stats: Stats) -> Self {
         let (size, pad) = (cfg.size as usize, cfg.pad as usize);
-        Transform { config: cfg.clone(), size, pad, stats: cfg.stats(stats), normalises: true }
-    }
-
-    /// Leaves the input in `[0, 1]`, for a device that normalises it.
-    #[must_use]
-    pub fn unnormalised(self) -> Self {
-        Transform { normalises: false, ..self }
+        Transform { config: cfg.clone(), size, pad, stats: cfg.stats(stats) }
     }
 
     /// Writes `image`, randomly augmented, as `[3, size, size]`. The same address gives the same augmentation.
     ///
     /// # Panics
     /// If `out` has another length, or the image has no pixels.
-    pub fn train<P: Pixels>(&self, image: &P, address: Address, out: &mut [f32]) {
+    pub fn train<P: Pixels, V: InputValue>(&self, image: &P, address: Address, out: &mut [V]) {
         self.apply(image, &self.draw(address), out);
     }
 
@@ -75,7 +67,7 @@ impl Transform {
     ///
     /// # Panics
     /// If `out` holds no whole inputs, or the image has no pixels.
-    pub fn views<P: Pixels>(&self, image: &P, seed: u64, first: u64, out: &mut [f32]) {
+    pub fn views<P: Pixels, V: InputValue>(&self, image: &P, seed: u64, first: u64, out: &mut [V]) {
         let input = 3 * self.size * self.size;
         assert!(out.len().is_multiple_of(input), "whole inputs");
         if out.is_empty() {
@@ -91,7 +83,7 @@ impl Transform {
     ///
     /// # Panics
     /// If `out` has another length, or the image has no pixels.
-    pub fn valid<P: Pixels>(&self, image: &P, out: &mut [f32]) {
+    pub fn valid<P: Pixels, V: InputValue>(&self, image: &P, out: &mut [V]) {
         let cut = if self.config.crop == Crop::None { Cut::Squash } else { Cut::Center };
         self.write(image, &Draw::plain(cut), PadMode::Reflect, out);
     }
@@ -152,11 +144,11 @@ impl Transform {
     ///
     /// # Panics
     /// If `out` has another length, or the image has no pixels.
-    pub fn apply<P: Pixels>(&self, image: &P, draw: &Draw, out: &mut [f32]) {
+    pub fn apply<P: Pixels, V: InputValue>(&self, image: &P, draw: &Draw, out: &mut [V]) {
         self.write(image, draw, self.config.pad_mode, out);
     }
 
-    fn write<P: Pixels>(&self, image: &P, draw: &Draw, border: PadMode, out: &mut [f32]) {
+    fn write<P: Pixels, V: InputValue>(&self, image: &P, draw: &Draw, border: PadMode, out: &mut [V]) {
         assert_eq!(out.len(), 3 * self.size * self.size, "[3, size, size] with size {}", self.size);
         assert!(image.size().0 > 0 && image.size().1 > 0, "an image without pixels");
         let (mut square, mut change) = match draw.cut {
@@ -169,18 +161,8 @@ impl Transform {
             let worked = draw.operations.iter().fold(whole, |image, operation| operation.apply(image));
             (square, change) = (FloatImage::from_pixels(&worked), LevelChange::NONE);
         }
-        let stats = if self.normalises { &self.stats } else { &Stats::NONE };
-        match self.config.pixels {
-            PixelFormat::Floats => {
-                normalize(&square, change, stats, out);
-                draw.patches.iter().for_each(|patch| patch.erase(out, self.size));
-            }
-            PixelFormat::Bytes => {
-                let mut bytes = square.to_bytes(|pixel| change.of(pixel));
-                draw.patches.iter().for_each(|patch| patch.erase_bytes(&mut bytes, &self.stats));
-                normalize(&FloatImage::from_pixels(&bytes), LevelChange::NONE, stats, out);
-            }
-        }
+        let (stats, format) = (self.stats, self.config.pixels);
+        V::write(&FinishedSquare { pixels: square, change, patches: &draw.patches, stats, format }, out);
     }
 
     /// Returns the square of a draw that scales first, and the lighting change still to apply.

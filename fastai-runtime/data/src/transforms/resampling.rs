@@ -60,10 +60,9 @@ impl Resampling {
     fn takes(&self, part: &Effect) -> bool {
         match part {
             Effect::Dihedral(_) | Effect::Hole(_) => true,
-            // Clipped lighting and the edges of holes do not commute with sampling.
-            Effect::Warp(_) => self.lighting.is_none() && self.holes.is_empty(),
-            // Lighting uses the mean of the pixels before it.
-            Effect::Lighting(_) => self.lighting.is_none() && self.holes.is_empty(),
+            // Clipped lighting and the edges of holes do not commute with sampling, and lighting uses the mean of the pixels
+            // before it.
+            Effect::Warp(_) | Effect::Lighting(_) => self.lighting.is_none() && self.holes.is_empty(),
             Effect::Blur(_) => false,
         }
     }
@@ -110,8 +109,7 @@ impl Resampling {
 
     /// Applies the pass to the whole `canvas`.
     pub(super) fn whole<P: Pixels>(&self, canvas: &P) -> FloatImage {
-        let (height, width) = self.shown();
-        self.part(canvas, CropWindow { top: 0, left: 0, height, width })
+        self.part(canvas, CropWindow::whole(self.shown()))
     }
 
     /// Applies the blur.
@@ -171,11 +169,7 @@ impl<P: Pixels> Wide for Augment<'_, P> {
         let Augment { canvas, draw, window } = self;
         let size = canvas.size();
         let origin = draw.dihedral.origin(window, size);
-        let needed = if draw.lighting.is_some() {
-            CropWindow { top: 0, left: 0, height: size.0, width: size.1 }
-        } else {
-            origin
-        };
+        let needed = if draw.lighting.is_some() { CropWindow::whole(size) } else { origin };
         let rotation = (!draw.warps.is_empty()).then(|| Rotation::of_all(&draw.warps, size.0, size.1));
 
         // Without turns, rows stay rows, in their order.

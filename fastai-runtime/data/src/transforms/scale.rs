@@ -21,7 +21,7 @@ pub fn scale_min<P: Pixels>(source: &P, target: usize) -> FloatImage {
 /// Scales to `height` x `width`: area averaging if both sides shrink, otherwise a blend of the two nearest pixels per axis
 /// (OpenCV's `INTER_AREA`, which differs from the usual bilinear enlargement).
 pub fn resize<P: Pixels>(source: &P, height: usize, width: usize) -> FloatImage {
-    resize_window(source, (height, width), CropWindow { top: 0, left: 0, height, width })
+    resize_window(source, (height, width), CropWindow::whole((height, width)))
 }
 
 /// Computes `window` of `source` scaled to `size`. The values equal those of cropping after [`resize`], at a lower cost.

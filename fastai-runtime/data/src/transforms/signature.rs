@@ -101,7 +101,7 @@ impl Signature {
 
 #[cfg(test)]
 mod tests {
-    use fastai_dsl::{Decode, TransformSet, Transforms};
+    use fastai_dsl::{Decode, PadMode, TransformSet, Transforms};
 
     use super::*;
     use crate::transforms::Transform;
@@ -136,6 +136,15 @@ mod tests {
             assert_eq!(found.to_string(), text);
             assert_eq!(Signature::read(&text), Some(found));
         }
+    }
+
+    #[test]
+    fn what_only_training_sees_does_not_count() {
+        let (plain, squashed) = (signature(|_| {}), signature(|t| (t.crop, t.pad) = (Crop::None, 4)));
+        assert_eq!(signature(|t| t.set = TransformSet::None), plain);
+        assert_eq!(signature(|t| (t.max_zoom, t.pad) = ([1.0, 2.0], 4)), plain);
+        let black = signature(|t| (t.crop, t.pad, t.pad_mode) = (Crop::None, 4, PadMode::Constant));
+        assert_eq!(black, squashed, "validation's border is reflected");
     }
 
     #[test]

@@ -49,5 +49,5 @@ fn csv(labels: &str, images: &str, [id, label]: [Column; 2]) -> Source {
 /// The check of all images, none of which may be broken.
 fn preflight(duplicates: Duplicates, size: u32, stop: &StopSignal) -> Preflight<'_> {
     let (corrupt, extent) = (Corrupt::Deny, Extent::All);
-    Preflight { corrupt, duplicates, size, bits: 16, extent, limit: None, known: None, in_turn: false, stop }
+    Preflight { corrupt, duplicates, size, bits: 16, extent, limit: None, known: None, across: None, stop }
 }

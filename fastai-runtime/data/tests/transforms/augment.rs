@@ -1,43 +1,17 @@
 //! The parts of `augment`, each by itself: against OpenCV's output where it does the same
 //! (`tools/reference_transforms.py`), else against its definition.
 
-use std::path::Path;
-
 use fastai_data::random::Stream;
 use fastai_data::transforms::{Cut, Dihedral, Draw, Effect, FloatImage, Hole, Pixels, Transform, Warp, blur};
-use fastai_dsl::{Augmentation, Crop, Erased, Stats, TransformSet, Transforms};
-use image::RgbImage;
-use safetensors::SafeTensors;
+use fastai_dsl::{Augmentation, Stats, TransformSet, Transforms};
 
-/// Largest difference allowed to OpenCV, of values in [0, 1].
-const TOLERANCE: f32 = 2e-5;
+use crate::golden_file::{Golden, RAW, TOLERANCE};
+
 const PICTURES: [&str; 2] = ["noise_40x31", "smooth_75x100"];
-/// Statistics that leave pixels as they are.
-const RAW: Stats = Stats::NONE;
-
-fn golden(name: &str) -> (Vec<usize>, Vec<u8>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/transforms.safetensors");
-    let bytes = std::fs::read(path).expect("the golden file is part of the sources");
-    let tensors = SafeTensors::deserialize(&bytes).expect("the golden file is whole");
-    let view = tensors.tensor(name).unwrap();
-    (view.shape().to_vec(), view.data().to_vec())
-}
-
-fn picture(name: &str) -> RgbImage {
-    let (shape, data) = golden(name);
-    RgbImage::from_raw(shape[1] as u32, shape[0] as u32, data).unwrap()
-}
-
-fn floats(name: &str) -> FloatImage {
-    let (shape, data) = golden(name);
-    let values: Vec<f32> = data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
-    FloatImage::from_rgb(shape[0], shape[1], &values).unwrap()
-}
-
 /// What `draw` makes of the whole picture, which is scaled to its shorter side and so stays as it is; the square from
 /// the top left.
 fn shown(name: &str, draw: Draw) -> (usize, Vec<f32>) {
-    let picture = picture(name);
+    let picture = Golden::open().picture(name);
     let size = picture.width().min(picture.height());
     let mut out = vec![0.0; 3 * (size * size) as usize];
     Transform::new(&Transforms::new(TransformSet::None, size), RAW).apply(&picture, &draw, &mut out);
@@ -61,11 +35,11 @@ fn close(name: &str, (size, got): (usize, Vec<f32>), wanted: &FloatImage, tolera
 fn zoom_and_blur_are_opencvs() {
     for name in PICTURES {
         let zoomed = shown(name, from(vec![Effect::Warp(Warp::Zoom(1.3))]));
-        close(name, zoomed, &floats(&format!("zoom_{name}")), TOLERANCE);
+        close(name, zoomed, &Golden::open().image(&format!("zoom_{name}")), TOLERANCE);
         for side in [3, 9] {
-            let wanted = floats(&format!("blur_{side}_{name}"));
+            let wanted = Golden::open().image(&format!("blur_{side}_{name}"));
             close(name, shown(name, from(vec![Effect::Blur(side)])), &wanted, TOLERANCE);
-            let whole = blur(&FloatImage::from_pixels(&picture(name)), side);
+            let whole = blur(&FloatImage::from_pixels(&Golden::open().picture(name)), side);
             assert_eq!(whole.size(), wanted.size());
         }
     }
@@ -80,8 +54,13 @@ fn stretching_is_opencvs_linear_one() {
     let name = "noise_40x31";
     for (across, direction) in [(true, "across"), (false, "down")] {
         let draw = || from(vec![Effect::Warp(Warp::Stretch { factor: 1.25, across })]);
-        close(name, shown(name, draw()), &floats(&format!("stretch_linear_{direction}_{name}")), TOLERANCE);
-        close(name, shown(name, draw()), &floats(&format!("stretch_area_{direction}_{name}")), STRETCHED);
+        close(
+            name,
+            shown(name, draw()),
+            &Golden::open().image(&format!("stretch_linear_{direction}_{name}")),
+            TOLERANCE,
+        );
+        close(name, shown(name, draw()), &Golden::open().image(&format!("stretch_area_{direction}_{name}")), STRETCHED);
     }
 }
 
@@ -90,7 +69,7 @@ fn stretching_is_opencvs_linear_one() {
 fn warps_are_one_sampling() {
     for name in PICTURES {
         let there_and_back = [Warp::Rotate(20.0), Warp::Zoom(1.5), Warp::Zoom(1.0 / 1.5), Warp::Rotate(-20.0)];
-        let source = FloatImage::from_pixels(&picture(name));
+        let source = FloatImage::from_pixels(&Golden::open().picture(name));
         close(name, shown(name, from(there_and_back.map(Effect::Warp).to_vec())), &source, TOLERANCE);
         // Nor do turns and flips among them part them.
         let mirror = Effect::Dihedral(Dihedral { turns: 0, flip: true });
@@ -109,7 +88,12 @@ fn cutout_is_the_originals() {
     let hole = |(y, x, length)| {
         Effect::Hole(Hole { row: (f64::from(y) + 0.5) / 40.0, column: (f64::from(x) + 0.5) / 31.0, length })
     };
-    close(name, shown(name, from(holes.map(hole).to_vec())), &floats(&format!("cutout_{name}")), TOLERANCE);
+    close(
+        name,
+        shown(name, from(holes.map(hole).to_vec())),
+        &Golden::open().image(&format!("cutout_{name}")),
+        TOLERANCE,
+    );
 }
 
 fn draws(augment: Vec<Augmentation>) -> Vec<Draw> {
@@ -174,37 +158,9 @@ fn a_list_after_a_set_adds_to_it() {
 }
 
 #[test]
-fn every_part_fills_every_square_with_numbers() {
-    let augment = vec![
-        Augmentation::Zoom { max: 0.5, min: 0.0 },
-        Augmentation::Stretch { max: 0.5 },
-        Augmentation::Blur { strength: 3, p: 0.8 },
-        Augmentation::Cutout { holes: 3, length: 20, p: 0.8 },
-        Augmentation::Dihedral,
-        Augmentation::Lighting { brightness: 0.2, contrast: 0.2 },
-        Augmentation::TrivialAugment,
-        Augmentation::Erase { p: 0.5, area: [0.02, 0.33], value: Erased::Mean },
-    ];
-    let stream = Stream::new(3, "transform");
-    for crop in [Crop::Random, Crop::Center, Crop::None, Crop::Googlenet] {
-        let config =
-            Transforms { crop, pad: 3, augment: augment.clone(), ..Transforms::new(TransformSet::TopDown, 32) };
-        let transform = Transform::new(&config, RAW);
-        for (case, (width, height)) in [(1, 1), (3, 200), (40, 33), (64, 31)].into_iter().enumerate() {
-            let picture = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 200]));
-            let mut out = vec![f32::NAN; 3 * 32 * 32];
-            for i in 0..30 {
-                transform.train(&picture, stream.address(&[case as u64, i]), &mut out);
-                assert!(out.iter().all(|v| (0.0..=1.0).contains(v)), "{crop:?} {width} x {height}");
-            }
-        }
-    }
-}
-
-#[test]
 fn statistics_can_be_chosen_and_undone() {
     use fastai_dsl::StatsWish;
-    let picture = picture("smooth_75x100");
+    let picture = Golden::open().picture("smooth_75x100");
     let values = |stats| {
         let transform =
             Transform::new(&Transforms { stats, ..Transforms::new(TransformSet::None, 75) }, Stats::IMAGENET);

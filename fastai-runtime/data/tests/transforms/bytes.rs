@@ -1,26 +1,18 @@
 //! Inputs of bytes: what a device normalises is what is normalised here, and close to the input of floats.
 
 use fastai_data::{ImageExamples, ImageSet, Preparation, Traversal};
-use fastai_data::{Item, Target};
 use fastai_dsl::{Augmentation, Erased, PixelFormat, Stats, TransformSet, Transforms};
-use image::{Rgb, RgbImage};
+
+use crate::items;
 
 const SIDE: usize = 24;
 const STATS: Stats = Stats::IMAGENET;
 
 fn examples(folder: &std::path::Path, augment: Vec<Augmentation>, pixels: PixelFormat) -> ImageExamples {
-    let item = |i: u32| {
-        let path = folder.join(format!("{i}.png"));
-        RgbImage::from_fn(30 + i, 40, |x, y| Rgb([(x * 7 + i) as u8, (y * 5) as u8, (x * y + i * 9) as u8]))
-            .save(&path)
-            .unwrap();
-        Item { id: i.to_string(), path, target: Target::Unlabelled }
-    };
-    let items: Vec<Item> = (0..9).map(item).collect();
     let set = Transforms::new(TransformSet::TopDown, SIDE as u32);
     let transforms = Transforms { max_zoom: [1.0, 1.3], augment, pixels, ..set };
     let preparation = Preparation { transforms, stats: STATS, batch: 4, workers: 2, seed: 42 };
-    ImageExamples::new(ImageSet::new(&items), preparation)
+    ImageExamples::new(ImageSet::new(&items(folder, 9)), preparation)
 }
 
 /// All numbers of a pass.
@@ -41,12 +33,16 @@ fn bytes_normalised_elsewhere_are_the_input_normalised_here() {
         Augmentation::TrivialAugment,
         Augmentation::Erase { p: 0.7, area: [0.05, 0.3], value: Erased::Noise },
     ];
-    let examples = examples(folder.path(), augment, PixelFormat::Bytes);
+    let [floats_of, bytes_of] =
+        [PixelFormat::Floats, PixelFormat::Bytes].map(|pixels| examples(folder.path(), augment.clone(), pixels));
     for pass in [Traversal::Plain, Traversal::Shuffled { stage: 1, epoch: 2 }, Traversal::Views { first: 1, views: 2 }]
     {
-        let here = floats(&examples, &pass);
-        let bytes: Vec<u8> = examples.load_bytes(&pass, 0).unwrap().flat_map(|batch| batch.unwrap().pixels).collect();
+        let here = floats(&bytes_of, &pass);
+        let [bytes, same] = [&bytes_of, &floats_of].map(|examples| -> Vec<u8> {
+            examples.load_bytes(&pass, 0).unwrap().flat_map(|batch| batch.unwrap().pixels).collect()
+        });
         assert_eq!(here.len(), bytes.len());
+        assert!(bytes == same, "{pass:?}: bytes are rounded the same, whatever the recipe's input is");
         for (at, (here, byte)) in here.iter().zip(bytes).enumerate() {
             let (mean, std) = (STATS.mean[channel(at)], STATS.std[channel(at)]);
             let there = (f32::from(byte) / 255.0 - mean) / std;

@@ -1,58 +1,20 @@
 //! The transforms against OpenCV's output (`tools/reference_transforms.py` made the golden files).
 
-use std::path::Path;
-
 use fastai_data::transforms::{
     Area, CropWindow, Cut, Dihedral, Draw, Effect, FloatImage, Lighting, Pixels, Transform, Try, Warp, resize, rotate,
     scale_min,
 };
-use fastai_dsl::{Crop, PadMode, PixelFormat, Stats, TransformSet, Transforms};
-use image::RgbImage;
-use safetensors::SafeTensors;
+use fastai_dsl::{Augmentation, Crop, Erased, PadMode, Stats, TransformSet, Transforms};
 
-/// Largest difference allowed to OpenCV of values in [0, 1]. Both compute in float32, but sum in other orders, and
-/// OpenCV's rotation rounds its coordinates (its own distance from the definition is up to 3.4e-6).
-const TOLERANCE: f32 = 2e-5;
+use crate::golden_file::{Golden, RAW, TOLERANCE, noise};
 
 /// The same after division by a standard deviation, the smallest of which is 0.224.
 const NORMALISED: f32 = TOLERANCE / 0.224;
 
-/// The golden pictures that each test uses.
-struct Golden {
-    bytes: Vec<u8>,
-}
-
-impl Golden {
-    fn open() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/transforms.safetensors");
-        Golden { bytes: std::fs::read(path).expect("the golden file is part of the sources") }
-    }
-
-    fn tensors(&self) -> SafeTensors<'_> {
-        SafeTensors::deserialize(&self.bytes).expect("the golden file is whole")
-    }
-
-    fn picture(&self, name: &str) -> RgbImage {
-        let tensors = self.tensors();
-        let view = tensors.tensor(name).unwrap();
-        let (height, width) = (view.shape()[0] as u32, view.shape()[1] as u32);
-        RgbImage::from_raw(width, height, view.data().to_vec()).unwrap()
-    }
-
-    /// Shape and values of float32 output.
-    fn floats(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
-        let tensors = self.tensors();
-        let view = tensors.tensor(name).unwrap();
-        assert_eq!(view.dtype(), safetensors::Dtype::F32, "{name}");
-        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
-        (view.shape().to_vec(), values)
-    }
-
-    fn check(&self, name: &str, got: &FloatImage) {
-        let (shape, wanted) = self.floats(name);
-        assert_eq!(shape, [got.height(), got.width(), 3], "{name}");
-        close(name, &got.to_rgb(), &wanted, TOLERANCE);
-    }
+fn check(golden: &Golden, name: &str, got: &FloatImage) {
+    let (shape, wanted) = golden.floats(name);
+    assert_eq!(shape, [got.height(), got.width(), 3], "{name}");
+    close(name, &got.to_rgb(), &wanted, TOLERANCE);
 }
 
 fn close(name: &str, got: &[f32], wanted: &[f32], tolerance: f32) {
@@ -71,14 +33,6 @@ fn transform(set: TransformSet, size: u32, crop: Crop) -> Transform {
     Transform::new(&config(set, size, crop), Stats::IMAGENET)
 }
 
-/// The identity, for tests that change one thing.
-fn draw(cut: Cut) -> Draw {
-    Draw::plain(cut)
-}
-
-/// Statistics that leave pixels as they are.
-const RAW: Stats = Stats { mean: [0.0; 3], std: [1.0; 3] };
-
 /// `[3, n]` as `[n, 3]`.
 fn interleave(planes: &[f32]) -> Vec<f32> {
     let n = planes.len() / 3;
@@ -92,8 +46,8 @@ fn scaling_shrinks_and_enlarges_as_opencv_does() {
         let picture = golden.picture(name);
         for target in [32, 96] {
             let key = format!("scale_min_{target}_{name}");
-            golden.check(&key, &scale_min(&picture, target));
-            golden.check(&key, &scale_min(&FloatImage::from_pixels(&picture), target));
+            check(&golden, &key, &scale_min(&picture, target));
+            check(&golden, &key, &scale_min(&FloatImage::from_pixels(&picture), target));
         }
     }
 }
@@ -106,7 +60,7 @@ fn the_centre_is_opencvs() {
     Transform::new(&config(TransformSet::None, 31, Crop::Center), RAW).valid(&golden.picture("noise_40x31"), &mut out);
     close("center", &interleave(&out), &golden.floats("center_31_noise_40x31").1, TOLERANCE);
     let window = CropWindow { top: 22, left: 35, height: 31, width: 31 };
-    golden.check("center_31_noise_75x100", &FloatImage::window_of(&golden.picture("noise_75x100"), window));
+    check(&golden, "center_31_noise_75x100", &FloatImage::window_of(&golden.picture("noise_75x100"), window));
 }
 
 #[test]
@@ -114,9 +68,9 @@ fn rotation_is_opencvs() {
     let golden = Golden::open();
     for name in ["noise_40x31", "smooth_75x100"] {
         let picture = golden.picture(name);
-        golden.check(&format!("rotate_{name}"), &rotate(&picture, 7.3));
-        golden.check(&format!("rotate_{name}"), &rotate(&FloatImage::from_pixels(&picture), 7.3));
-        golden.check(&format!("rotate_exact_{name}"), &rotate(&picture, 7.3));
+        check(&golden, &format!("rotate_{name}"), &rotate(&picture, 7.3));
+        check(&golden, &format!("rotate_{name}"), &rotate(&FloatImage::from_pixels(&picture), 7.3));
+        check(&golden, &format!("rotate_exact_{name}"), &rotate(&picture, 7.3));
     }
 }
 
@@ -136,7 +90,7 @@ fn lighting_is_the_known_vector() {
         let mut image = FloatImage::from_pixels(&golden.picture("noise_40x31"));
         let mu = mean(&image);
         Lighting { brightness, contrast }.apply(&mut image, mu);
-        golden.check(&format!("{name}_noise_40x31"), &image);
+        check(&golden, &format!("{name}_noise_40x31"), &image);
     }
 }
 
@@ -147,7 +101,7 @@ fn all_eight_symmetries() {
     for turns in 0..4u8 {
         for flip in [false, true] {
             let dihedral = Dihedral { turns, flip };
-            golden.check(&format!("dihedral_{turns}_{}_tiny_12x9", u8::from(flip)), &dihedral.apply(&picture));
+            check(&golden, &format!("dihedral_{turns}_{}_tiny_12x9", u8::from(flip)), &dihedral.apply(&picture));
         }
     }
 }
@@ -175,76 +129,10 @@ fn the_whole_training_pipeline() {
             Effect::Lighting(Lighting { brightness: 0.03, contrast: -0.02 }),
             Effect::Dihedral(Dihedral { turns: 0, flip: true }),
         ],
-        ..draw(Cut::At { row: 0.3, column: 0.7 })
+        ..Draw::plain(Cut::At { row: 0.3, column: 0.7 })
     };
     transform(TransformSet::SideOn, 64, Crop::Random).apply(&golden.picture("smooth_75x100"), &draw, &mut out);
     close("train", &out, &golden.floats("train").1, NORMALISED);
-}
-
-/// One step after the other on whole images, as the original does it.
-fn step_by_step(
-    picture: &RgbImage,
-    draw: &Draw,
-    size: usize,
-    window: impl Fn((usize, usize)) -> CropWindow,
-) -> Vec<f32> {
-    let mut image = scale_min(picture, ((draw.zoom * size as f64) as usize).max(size));
-    for part in &draw.parts {
-        image = match part {
-            Effect::Warp(Warp::Rotate(degrees)) => rotate(&image, *degrees),
-            Effect::Lighting(lighting) => {
-                let mu = mean(&image);
-                lighting.apply(&mut image, mu);
-                image
-            }
-            Effect::Dihedral(dihedral) => dihedral.apply(&image),
-            other => panic!("{other:?}"),
-        };
-    }
-    image = FloatImage::window_of(&image, window(image.size()));
-    resize(&image, size, size).to_rgb()
-}
-
-#[test]
-fn fused_is_the_same_as_step_by_step() {
-    let golden = Golden::open();
-    let picture = golden.picture("noise_75x100");
-    let lit = Some(Lighting { brightness: -0.04, contrast: 0.05 });
-    for (zoom, angle, lighting) in
-        [(1.0, None, None), (1.3, Some(-9.5), None), (1.1, None, lit), (1.2, Some(10.0), lit), (1.0, Some(4.0), lit)]
-    {
-        for k in 0..8 {
-            let dihedral = Dihedral { turns: k / 2, flip: k % 2 == 1 };
-            let cut = Cut::At { row: 0.99, column: 0.4 };
-            let rotated = angle.map(|angle| Effect::Warp(Warp::Rotate(angle)));
-            let parts = [rotated, lighting.map(Effect::Lighting), Some(Effect::Dihedral(dihedral))];
-            let d = Draw { zoom, parts: parts.into_iter().flatten().collect(), ..draw(cut) };
-            let mut out = vec![0.0; 3 * 50 * 50];
-            Transform::new(&config(TransformSet::TopDown, 50, Crop::Random), RAW).apply(&picture, &d, &mut out);
-            let wanted = step_by_step(&picture, &d, 50, |(h, w)| CropWindow {
-                top: (0.99 * (h - 50) as f64) as usize,
-                left: (0.4 * (w - 50) as f64) as usize,
-                height: 50,
-                width: 50,
-            });
-            close(&format!("{d:?}"), &interleave(&out), &wanted, 1e-6);
-
-            let d = Draw { cut: Cut::Squash, ..d };
-            Transform::new(&config(TransformSet::TopDown, 50, Crop::None), RAW).apply(&picture, &d, &mut out);
-            let wanted =
-                step_by_step(&picture, &d, 50, |(height, width)| CropWindow { top: 0, left: 0, height, width });
-            close(&format!("{d:?}"), &interleave(&out), &wanted, 1e-6);
-        }
-    }
-}
-
-fn noise(height: u32, width: u32) -> RgbImage {
-    let mut state = 1u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    RgbImage::from_fn(width, height, |_, _| image::Rgb([next(), next(), next()]))
 }
 
 #[test]
@@ -252,12 +140,22 @@ fn odd_shapes_fill_the_square() {
     let stream = fastai_data::random::Stream::new(5, "transform");
     let pictures =
         [(1, 1), (1, 2), (2, 1), (20, 1000), (1000, 20), (48, 48), (48, 49), (7, 300), (1, 40_000), (47, 48)];
+    let augment = vec![
+        Augmentation::Zoom { max: 0.5, min: 0.0 },
+        Augmentation::Stretch { max: 0.5 },
+        Augmentation::Blur { strength: 3, p: 0.8 },
+        Augmentation::Cutout { holes: 3, length: 20, p: 0.8 },
+        Augmentation::Dihedral,
+        Augmentation::Lighting { brightness: 0.2, contrast: 0.2 },
+        Augmentation::TrivialAugment,
+        Augmentation::Erase { p: 0.5, area: [0.02, 0.33], value: Erased::Mean },
+    ];
     for (case, (height, width)) in pictures.into_iter().enumerate() {
         let picture = noise(height, width);
         for set in [TransformSet::None, TransformSet::Basic, TransformSet::SideOn, TransformSet::TopDown] {
             for crop in [Crop::Random, Crop::Center, Crop::None, Crop::Googlenet] {
-                for pad in [0, 6] {
-                    let config = Transforms { max_zoom: [1.0, 1.2], crop, pad, ..Transforms::new(set, 48) };
+                for (pad, augment) in [(0, Vec::new()), (6, Vec::new()), (3, augment.clone())] {
+                    let config = Transforms { max_zoom: [1.0, 1.2], crop, pad, augment, ..Transforms::new(set, 48) };
                     let t = Transform::new(&config, RAW);
                     let mut out = vec![f32::NAN; 3 * 48 * 48];
                     let in_range = |out: &[f32]| out.iter().all(|v| (-1e-5..=1.0 + 1e-5).contains(v));
@@ -290,7 +188,7 @@ fn padding_moves_the_crop_into_the_border() {
     let picture = noise(48, 48);
     let padded = Transform::new(&Transforms { pad: 5, ..config(TransformSet::None, 48, Crop::Random) }, RAW);
     let mut out = vec![0.0; 3 * 48 * 48];
-    padded.apply(&picture, &draw(Cut::At { row: 0.0, column: 0.0 }), &mut out);
+    padded.apply(&picture, &Draw::plain(Cut::At { row: 0.0, column: 0.0 }), &mut out);
     let got = interleave(&out);
     let at = |y: usize, x: usize, c: usize| f32::from(picture.get_pixel(x as u32, y as u32).0[c]) / 255.0;
     for c in 0..3 {
@@ -312,7 +210,7 @@ fn borders_and_squashing_are_opencvs() {
     let mut out = vec![0.0; 3 * 31 * 31];
     for (mode, name) in [(PadMode::Reflect, "reflect"), (PadMode::Constant, "constant")] {
         let config = Transforms { pad: 5, pad_mode: mode, ..config(TransformSet::None, 31, Crop::Random) };
-        let at = draw(Cut::At { row: 0.0, column: 0.7 });
+        let at = Draw::plain(Cut::At { row: 0.0, column: 0.7 });
         Transform::new(&config, RAW).apply(&golden.picture("noise_75x100"), &at, &mut out);
         close(name, &interleave(&out), &golden.floats(&format!("pad_{name}_noise_75x100")).1, TOLERANCE);
     }
@@ -329,7 +227,7 @@ fn borders_and_squashing_are_opencvs() {
             close("squash_pad", &interleave(&out), &golden.floats(&format!("squash_pad_{name}")).1, TOLERANCE);
         }
         let black = Transforms { pad: 5, pad_mode: PadMode::Constant, ..squash };
-        Transform::new(&black, RAW).apply(&picture, &draw(Cut::Squash), &mut out);
+        Transform::new(&black, RAW).apply(&picture, &Draw::plain(Cut::Squash), &mut out);
         assert_eq!(interleave(&out)[..3], [0.0; 3]);
     }
 }
@@ -347,7 +245,7 @@ fn draws_follow_the_set() {
     let near = |a: f64, b: f64| assert!((a - b).abs() < 0.032, "{a} {b}");
 
     let none = draws(TransformSet::None, Crop::Random, [1.0, 1.0]);
-    assert!(none.iter().all(|d| Draw { cut: Cut::Center, ..d.clone() } == draw(Cut::Center)));
+    assert!(none.iter().all(|d| Draw { cut: Cut::Center, ..d.clone() } == Draw::plain(Cut::Center)));
     near(share(&none, &|d| matches!(d.cut, Cut::At { row, column } if row < 0.5 && column < 0.5)), 0.25);
 
     let basic = draws(TransformSet::Basic, Crop::Center, [1.0, 1.2]);
@@ -407,49 +305,22 @@ fn the_googlenet_crop_is_a_squashed_part_of_the_full_image() {
     let mut tries = [never; 10];
     tries[3] = fits;
     let area = Box::new(Area { swap: false, tries });
-    t.apply(&picture, &draw(Cut::Area(area.clone())), &mut out);
+    t.apply(&picture, &Draw::plain(Cut::Area(area.clone())), &mut out);
     // sqrt(0.5 * 7500) = 61.2: 61 of 75 rows, the last of 15 offsets; half of 40 offsets.
     close("area", &interleave(&out), &golden.floats("googlenet_noise_75x100").1, TOLERANCE);
 
     // sqrt(0.0784 * 7500 * 0.75) = 21.0 and sqrt(0.0784 * 7500 / 0.75) = 28.0; row 3 of 55 and column 50 of 73 offsets.
     let wide = Try { fraction: 0.0784, aspect: 0.75, row: 3.5 / 55.0, column: 50.5 / 73.0 };
     let small = Box::new(Area { swap: true, tries: [wide; 10] });
-    t.apply(&picture, &draw(Cut::Area(small)), &mut out);
+    t.apply(&picture, &Draw::plain(Cut::Area(small)), &mut out);
     close("small area", &interleave(&out), &golden.floats("googlenet_small_noise_75x100").1, TOLERANCE);
 
     // Ten failures: the scaled centre, which is what validation shows.
     let area = Box::new(Area { tries: [never; 10], ..*area });
-    t.apply(&picture, &draw(Cut::Area(area)), &mut out);
+    t.apply(&picture, &Draw::plain(Cut::Area(area)), &mut out);
     let mut centre = vec![0.0; 3 * 32 * 32];
     t.valid(&picture, &mut centre);
     close("fallback", &out, &centre, 1e-6);
-}
-
-#[test]
-fn the_signature_tells_what_validation_depends_on() {
-    let base = config(TransformSet::SideOn, 64, Crop::Random);
-    let signature = |t: &Transforms| Transform::new(t, Stats::IMAGENET).signature().to_string();
-    assert_eq!(
-        signature(&base),
-        "transforms 3: size 64 crop center pad 0 mean [0.485, 0.456, 0.406] std [0.229, 0.224, 0.225]"
-    );
-    // What only training sees does not matter.
-    assert_eq!(signature(&base), signature(&Transforms { set: TransformSet::None, ..base.clone() }));
-    assert_eq!(signature(&base), signature(&Transforms { max_zoom: [1.0, 2.0], pad: 4, ..base.clone() }));
-    let squash = Transforms { crop: Crop::None, ..base.clone() };
-    let others = [
-        signature(&Transforms { size: 65, ..base.clone() }),
-        signature(&squash),
-        signature(&Transforms { pad: 4, ..squash.clone() }),
-        Transform::new(&base, Stats::TENSORFLOW_LITE).signature().to_string(),
-        signature(&Transforms { pixels: PixelFormat::Bytes, ..base.clone() }),
-    ];
-    for (i, other) in others.iter().enumerate() {
-        assert_ne!(*other, signature(&base));
-        assert!(!others[..i].contains(other));
-    }
-    let black = Transforms { pad: 4, pad_mode: PadMode::Constant, ..squash };
-    assert_eq!(signature(&black), others[2], "validation's border is reflected");
 }
 
 /// What `cv2.resize` (4.14 and 5.0) shows at `column` of the row 0, 1, 2, .. of `from` values enlarged to `to`: places where

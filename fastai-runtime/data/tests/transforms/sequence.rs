@@ -1,28 +1,13 @@
 //! The parts of a list one after another: their order, what each draws, and how far one sampling for several of them is
 //! from the truth.
 
-use std::path::Path;
-
 use fastai_data::random::Stream;
 use fastai_data::transforms::{
     Cut, Dihedral, Draw, Effect, FloatImage, Hole, Lighting, Pixels, Transform, Warp, blur, rotate,
 };
-use fastai_dsl::{Augmentation, Crop, Erased, Stats, TransformSet, Transforms};
-use image::RgbImage;
-use safetensors::SafeTensors;
+use fastai_dsl::{Augmentation, Crop, Erased, TransformSet, Transforms};
 
-/// Statistics that leave pixels as they are.
-const RAW: Stats = Stats::NONE;
-
-fn noise(height: u32, width: u32) -> RgbImage {
-    let mut state = 1u32;
-    RgbImage::from_fn(width, height, |_, _| {
-        image::Rgb([(); 3].map(|()| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
-        }))
-    })
-}
+use crate::golden_file::{Golden, RAW, noise};
 
 /// `parts` one after another, each of a whole image.
 fn one_by_one(image: FloatImage, parts: &[Effect]) -> FloatImage {
@@ -81,9 +66,11 @@ fn the_result_is_that_of_the_lists_order() {
         &[turned, rotated(30.0)],
         &[mirrored, rotated(-11.0), both, lit(0.1, 0.1), turned, hole(0.3, 0.3, 20), rotated(14.0), turned],
     ];
+    let symmetries = (0..8).map(|i| Effect::Dihedral(Dihedral { turns: i / 2, flip: i % 2 == 1 }));
+    let symmetries: Vec<_> = symmetries.map(|symmetry| [rotated(-9.5), lit(-0.04, 0.05), symmetry]).collect();
     let picture = noise(50, 71);
     let mut seen = Vec::new();
-    for parts in lists {
+    for parts in lists.iter().copied().chain(symmetries.iter().map(|parts| &parts[..])) {
         let wanted = one_by_one(FloatImage::from_pixels(&picture), parts);
         for (crop, size, cut) in [(Crop::Random, 50, Cut::At { row: 0.0, column: 0.6 }), (Crop::None, 50, Cut::Squash)]
         {
@@ -187,6 +174,12 @@ const WIDTH: usize = 64;
 /// Pixels at the border that are not compared: there pixels come from outside.
 const BORDER: usize = 12;
 
+/// The picture.
+fn waves() -> FloatImage {
+    let value = |i: usize| wave((i / 3 / WIDTH) as f64, (i / 3 % WIDTH) as f64, i % 3) as f32;
+    FloatImage::from_rgb(HEIGHT, WIDTH, &(0..HEIGHT * WIDTH * 3).map(value).collect::<Vec<_>>()).unwrap()
+}
+
 /// Where the pixel `(y, x)` comes from, by the definition of each warp.
 fn source(warps: &[Warp], at: (f64, f64)) -> (f64, f64) {
     // The last warp was looked at last.
@@ -226,12 +219,7 @@ fn errors(warps: &[Warp], value: impl Fn(usize, usize, usize) -> f32) -> (f64, f
 
 #[test]
 fn one_sampling_is_closer_to_the_truth_than_several() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/transforms.safetensors");
-    let bytes = std::fs::read(path).expect("the golden file is part of the sources");
-    let tensors = SafeTensors::deserialize(&bytes).expect("the golden file is whole");
-    let values: Vec<f32> =
-        (0..HEIGHT * WIDTH * 3).map(|i| wave((i / 3 / WIDTH) as f64, (i / 3 % WIDTH) as f64, i % 3) as f32).collect();
-    let picture = FloatImage::from_rgb(HEIGHT, WIDTH, &values).unwrap();
+    let (golden, picture) = (Golden::open(), waves());
     let stretch = |factor, across| Warp::Stretch { factor, across };
     let several = [stretch(1.15, false), Warp::Rotate(12.0), Warp::Zoom(1.2), Warp::Rotate(-5.0), stretch(1.1, true)];
     // The worst error of the original at least so many times ours.
@@ -242,9 +230,8 @@ fn one_sampling_is_closer_to_the_truth_than_several() {
         ("several", &several, 2.0),
     ];
     for (name, warps, better) in cases {
-        let view = tensors.tensor(&format!("steps_{name}")).unwrap();
-        assert_eq!(view.shape(), [HEIGHT, WIDTH, 3]);
-        let steps: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        let (shape, steps) = golden.floats(&format!("steps_{name}"));
+        assert_eq!(shape, [HEIGHT, WIDTH, 3]);
         let original = |y: usize, x: usize, c: usize| steps[(y * WIDTH + x) * 3 + c];
         // The picture in two squares, from the left and from the right.
         let squares = [0.0, 0.999].map(|column| {
@@ -277,9 +264,7 @@ fn one_sampling_is_closer_to_the_truth_than_several() {
 fn warps_are_made_in_their_order() {
     // Three that do not commute: another order is another picture, and so is the order backwards.
     let warps = [Warp::Rotate(30.0), Warp::Stretch { factor: 1.5, across: true }, Warp::Zoom(1.3)];
-    let values: Vec<f32> =
-        (0..HEIGHT * WIDTH * 3).map(|i| wave((i / 3 / WIDTH) as f64, (i / 3 % WIDTH) as f64, i % 3) as f32).collect();
-    let picture = FloatImage::from_rgb(HEIGHT, WIDTH, &values).unwrap();
+    let picture = waves();
     let mut out = vec![0.0; 3 * HEIGHT * HEIGHT];
     let config = Transforms::new(TransformSet::None, HEIGHT as u32);
     let parts = warps.map(Effect::Warp).to_vec();

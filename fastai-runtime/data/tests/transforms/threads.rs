@@ -1,24 +1,10 @@
 //! The pixels of an epoch are a function of seed, stage, epoch and image: neither the number of threads nor what was run
 //! before plays a part.
 
-use fastai_data::{ImageExamples, ImageSet, Preparation, Traversal};
-use fastai_data::{Item, Target};
+use fastai_data::{ImageExamples, ImageSet, Item, Preparation, Traversal};
 use fastai_dsl::{Augmentation, Erased, Stats, TransformSet, Transforms};
-use image::{Rgb, RgbImage};
 
-const IMAGES: usize = 23;
-
-fn items(folder: &std::path::Path) -> Vec<Item> {
-    let item = |i: usize| {
-        let path = folder.join(format!("{i}.png"));
-        let seed = i as u32;
-        RgbImage::from_fn(30 + seed, 40, |x, y| Rgb([(x * 7 + seed) as u8, (y * 5) as u8, (x * y + seed * 9) as u8]))
-            .save(&path)
-            .unwrap();
-        Item { id: i.to_string(), path, target: Target::Unlabelled }
-    };
-    (0..IMAGES).map(item).collect()
-}
+use crate::items;
 
 fn examples(items: &[Item], workers: usize, seed: u64) -> ImageExamples {
     let augment = vec![
@@ -48,7 +34,7 @@ fn epoch(examples: &ImageExamples, pass: &Traversal) -> (Vec<usize>, Vec<f32>) {
 #[test]
 fn an_epoch_has_the_same_pixels_on_any_number_of_threads_and_after_any_other() {
     let folder = tempfile::tempdir().unwrap();
-    let items = items(folder.path());
+    let items = items(folder.path(), 23);
     let wanted =
         [0, 1, 2].map(|number| epoch(&examples(&items, 1, 42), &Traversal::Shuffled { stage: 3, epoch: number }));
     assert_ne!(wanted[0], wanted[1]);
@@ -75,7 +61,7 @@ fn an_epoch_has_the_same_pixels_on_any_number_of_threads_and_after_any_other() {
 #[test]
 fn seed_stage_and_epoch_all_count() {
     let folder = tempfile::tempdir().unwrap();
-    let items = items(folder.path());
+    let items = items(folder.path(), 23);
     let at = |seed, stage, number| epoch(&examples(&items, 2, seed), &Traversal::Shuffled { stage, epoch: number }).1;
     let base = at(42, 0, 0);
     assert!(at(43, 0, 0) != base && at(42, 1, 0) != base && at(42, 0, 1) != base);

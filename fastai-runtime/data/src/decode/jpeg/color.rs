@@ -37,48 +37,44 @@ impl Wide for ToRgb<'_> {
 
     #[inline(always)]
     fn run(self) -> Vec<u8> {
-        to_rgb(self.planes, self.width, self.height, self.smooth)
-    }
-}
-
-#[inline(always)]
-fn to_rgb(planes: &[Plane], width: usize, height: usize, smooth: bool) -> Vec<u8> {
-    let mut rgb = vec![0u8; 3 * width * height];
-    let rows = rgb.chunks_exact_mut(3 * width).enumerate();
-    match planes {
-        [luma, blue, red] => {
-            let (halved_x, halved_y) = (blue.width < luma.width, blue.height < luma.height);
-            // One more pixel if chroma is subsampled and the width is odd.
-            let mut chroma = [vec![0u8; 2 * blue.width + 1], vec![0u8; 2 * blue.width + 1]];
-            let mut sums = vec![0u16; blue.width];
-            let mut line = [vec![0u8; width], vec![0u8; width], vec![0u8; width]];
-            for (y, out) in rows {
-                for (plane, full) in [blue, red].into_iter().zip(&mut chroma) {
-                    match (halved_x, halved_y) {
-                        (false, false) => full[..plane.width].copy_from_slice(plane.row(y)),
-                        _ if !smooth => repeat(plane.row(if halved_y { y / 2 } else { y }), halved_x, full),
-                        (true, true) => both(plane, y, &mut sums, full),
-                        (true, false) => across(plane.row(y), full),
-                        (false, true) => down(plane, y, full),
+        let ToRgb { planes, width, height, smooth } = self;
+        let mut rgb = vec![0u8; 3 * width * height];
+        let rows = rgb.chunks_exact_mut(3 * width).enumerate();
+        match planes {
+            [luma, blue, red] => {
+                let (halved_x, halved_y) = (blue.width < luma.width, blue.height < luma.height);
+                // One more pixel if chroma is subsampled and the width is odd.
+                let mut chroma = [vec![0u8; 2 * blue.width + 1], vec![0u8; 2 * blue.width + 1]];
+                let mut sums = vec![0u16; blue.width];
+                let mut line = [vec![0u8; width], vec![0u8; width], vec![0u8; width]];
+                for (y, out) in rows {
+                    for (plane, full) in [blue, red].into_iter().zip(&mut chroma) {
+                        match (halved_x, halved_y) {
+                            (false, false) => full[..plane.width].copy_from_slice(plane.row(y)),
+                            _ if !smooth => repeat(plane.row(if halved_y { y / 2 } else { y }), halved_x, full),
+                            (true, true) => both(plane, y, &mut sums, full),
+                            (true, false) => across(plane.row(y), full),
+                            (false, true) => down(plane, y, full),
+                        }
+                    }
+                    convert(luma.row(y), &chroma[0][..width], &chroma[1][..width], &mut line);
+                    let [r, g, b] = &line;
+                    for (((pixel, r), g), b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b) {
+                        *pixel = [*r, *g, *b];
                     }
                 }
-                convert(luma.row(y), &chroma[0][..width], &chroma[1][..width], &mut line);
-                let [r, g, b] = &line;
-                for (((pixel, r), g), b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b) {
-                    *pixel = [*r, *g, *b];
+            }
+            [luma, ..] => {
+                for (y, out) in rows {
+                    for (pixel, v) in out.as_chunks_mut::<3>().0.iter_mut().zip(luma.row(y)) {
+                        *pixel = [*v; 3];
+                    }
                 }
             }
+            [] => {}
         }
-        [luma, ..] => {
-            for (y, out) in rows {
-                for (pixel, v) in out.as_chunks_mut::<3>().0.iter_mut().zip(luma.row(y)) {
-                    *pixel = [*v; 3];
-                }
-            }
-        }
-        [] => {}
+        rgb
     }
-    rgb
 }
 
 /// A row of YCbCr as a row of each colour.

@@ -1,8 +1,9 @@
 //! A decoder for JPEGs, the most common format of data sets; about twice as fast as a general decoder on sequential ones.
 //!
-//! It takes sequential and progressive files, any number of scans in any order, any sampling, and grey, YCbCr, RGB, CMYK and YCCK. The samples equal those of
-//! libjpeg-turbo (and therefore of OpenCV and PIL) bit for bit: the integer transform, the chroma filters and the colour
-//! conversion are identical. A file that lacks a part, of which libjpeg would make grey or blurred areas, is refused.
+//! It takes sequential and progressive files, any number of scans in any order, any sampling, and grey, YCbCr, RGB, CMYK and
+//! YCCK. The samples equal those of libjpeg-turbo (and therefore of OpenCV and PIL) bit for bit: the integer transform, the
+//! chroma filters and the colour conversion are identical. A file that lacks a part, of which libjpeg would make grey or
+//! blurred areas, is refused.
 
 mod color;
 mod header;
@@ -404,16 +405,20 @@ mod tests {
             .collect()
     }
 
+    /// Fails unless a decoded file shows these pixels and has no surplus.
+    fn assert_pixels(name: &str, found: Result<Decoded, Unfit>, shape: &[usize], pixels: &[u8]) {
+        let Decoded { image, surplus } = found.unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        assert_eq!([image.height() as usize, image.width() as usize, 3], *shape, "{name}");
+        let wrong = image.as_raw().iter().zip(pixels).filter(|(a, b)| a != b).count();
+        assert_eq!((wrong, surplus), (0, 0), "{name}: {wrong} samples of {}", pixels.len());
+    }
+
     #[test]
     fn pixels_are_libjpegs_bit_for_bit() {
         let golden = golden();
         assert!(golden.len() >= 11);
         for (name, file, shape, pixels) in golden {
-            let Decoded { image, surplus } = decode(&file, small).unwrap_or_else(|e| panic!("{name}: {e:?}"));
-            assert_eq!([image.height() as usize, image.width() as usize, 3], *shape, "{name}");
-            assert_eq!(surplus, 0, "{name}");
-            let wrong = image.as_raw().iter().zip(&pixels).filter(|(a, b)| a != b).count();
-            assert_eq!(wrong, 0, "{name}: {wrong} samples of {}", pixels.len());
+            assert_pixels(&name, decode(&file, small), &shape, &pixels);
         }
     }
 
@@ -427,10 +432,7 @@ mod tests {
         for name in tensors.names().into_iter().filter_map(|name| name.strip_suffix(".jpg")) {
             let file = tensors.tensor(&format!("{name}.jpg")).unwrap().data().to_vec();
             let pixels = tensors.tensor(&format!("{name}.rgb")).unwrap();
-            let found = decode(&file, small).unwrap_or_else(|e| panic!("{name}: {e:?}"));
-            assert_eq!([found.image.height() as usize, found.image.width() as usize, 3], *pixels.shape(), "{name}");
-            let wrong = found.image.as_raw().iter().zip(pixels.data()).filter(|(a, b)| a != b).count();
-            assert_eq!((wrong, found.surplus), (0, 0), "{name}: {wrong} samples of {}", pixels.data().len());
+            assert_pixels(name, decode(&file, small), pixels.shape(), pixels.data());
             // A scan that is lost, whole or in part, is damage.
             let second = file.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap();
             let lost = [&file[..second], &[0xff, 0xd9]].concat();
@@ -459,11 +461,8 @@ mod tests {
             assert!(golden.len() >= 6, "{reduction}");
             for (name, file, shape, pixels) in golden {
                 let (header, scan) = header_of(&file, small).unwrap();
-                let found = decode_header(header, scan, scale).unwrap_or_else(|e| panic!("{name}: {e:?}"));
-                let image = found.image;
-                assert_eq!([image.height() as usize, image.width() as usize, 3], *shape, "{name} / {reduction}");
-                let wrong = image.as_raw().iter().zip(&pixels).filter(|(a, b)| a != b).count();
-                assert_eq!(wrong, 0, "{name} / {reduction}: {wrong} samples of {}", pixels.len());
+                let found = decode_header(header, scan, scale);
+                assert_pixels(&format!("{name} / {reduction}"), found, &shape, &pixels);
             }
         }
     }

@@ -59,7 +59,7 @@ impl<'a> FullRow<'a> {
         FullRow { plane, by: (across, down), sums: vec![0; plane.width], out }
     }
 
-    /// FullRow `y` of the image: interpolated if the plane is halved and more than two samples wide, otherwise each sample is
+    /// Row `y` of the image: interpolated if the plane is halved and more than two samples wide, otherwise each sample is
     /// repeated.
     fn at(&mut self, y: usize) -> &[u8] {
         let plane = self.plane;

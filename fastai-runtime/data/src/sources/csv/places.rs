@@ -97,24 +97,11 @@ impl CsvSource<'_> {
             return RowPlace::Outside;
         }
         let here = |folder: &Path| -> Option<(PathBuf, bool)> {
-            for suffix in self.suffixes {
-                let file = folder.join(relative(suffix));
-                if file.is_file() {
-                    return Some((file, true));
-                }
-            }
+            let names = self.suffixes.iter().map(relative);
             // A Mac stores accented letters in two parts.
-            if !first.is_ascii() {
-                for suffix in self.suffixes {
-                    for name in absent::other_forms(&relative(suffix)) {
-                        let file = folder.join(name);
-                        if file.is_file() {
-                            return Some((file, false));
-                        }
-                    }
-                }
-            }
-            None
+            let others = names.clone().filter(|name| !name.is_ascii()).flat_map(|name| absent::other_forms(&name));
+            let all = names.map(|name| (name, true)).chain(others.map(|name| (name, false)));
+            all.map(|(name, as_written)| (folder.join(name), as_written)).find(|(file, _)| file.is_file())
         };
         let own = here(images);
         let Some(folder) = held_out else {

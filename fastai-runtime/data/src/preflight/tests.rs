@@ -1,0 +1,121 @@
+//! The check of every image, with and without the list of images that are known.
+
+use fastai_dsl::Valid;
+use image::RgbImage;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{DataError, Target};
+
+fn check(dataset: &mut Dataset, known: Option<&Path>, progress: &mut dyn Progress) -> Result<Health, OpenError> {
+    let stop = StopSignal::default();
+    let all = crate::tests::preflight(Corrupt::Deny, Duplicates::Drop, 8, &stop);
+    Preflight { known, ..all }.check(dataset, progress)
+}
+
+fn findings(result: Result<Health, OpenError>) -> DataError {
+    match result {
+        Err(OpenError::Data(error)) => error,
+        other => panic!("expected findings, got {other:?}"),
+    }
+}
+
+fn dataset(folder: &TempDir, images: usize) -> Dataset {
+    let item = |i: usize| {
+        let path = folder.path().join(format!("{i}.png"));
+        RgbImage::from_pixel(8, 8, image::Rgb([5 * i as u8, 0, 0])).save(&path).unwrap();
+        Item { id: i.to_string(), path, target: Target::Class(0) }
+    };
+    let mut train: Vec<Item> = (0..images).map(item).collect();
+    let test = train.split_off(images - 1);
+    let valid = train.split_off(images / 2);
+    let classes = vec!["a".to_string(), "b".to_string()];
+    let root = folder.path().to_path_buf();
+    Dataset { root, classes, task: TaskKind::SingleLabel, train, valid, test, split: Valid::None, notes: Vec::new() }
+}
+
+/// Counts what the bar was told.
+#[derive(Default)]
+struct Counts {
+    total: u64,
+    done: u64,
+    warnings: Vec<String>,
+}
+
+impl Progress for Counts {
+    fn warn(&mut self, line: &str) {
+        self.warnings.push(line.to_string());
+    }
+    fn begin(&mut self, _: &str, total: u64) {
+        self.total = total;
+    }
+    fn advance(&mut self, done: u64, _: &str) {
+        self.done = done;
+    }
+}
+
+#[test]
+fn all_broken_images_are_named_in_one_error() {
+    let folder = TempDir::new().unwrap();
+    let mut dataset = dataset(&folder, 40);
+    for i in 10..40 {
+        std::fs::write(folder.path().join(format!("{i}.png")), b"nothing").unwrap();
+    }
+    let error = findings(check(&mut dataset, None, &mut Silent));
+    assert_eq!(error.findings.len(), 22);
+    assert!(error.findings[0].text.contains("10.png: not an image"), "{error}");
+    assert_eq!(error.findings[0].kind, FindingKind::BrokenImage { path: folder.path().join("10.png") });
+    assert_eq!(error.findings[20].text, "and 10 more broken images");
+    assert!(error.findings[21].text.starts_with("30 of 40 images cannot be decoded"), "{error}");
+    assert_eq!(error.findings[21].kind, FindingKind::Unusable { count: 30, of: 40 });
+}
+
+#[test]
+fn a_second_run_only_decodes_what_changed() {
+    let folder = TempDir::new().unwrap();
+    let dataset = dataset(&folder, 6);
+    let list = folder.path().join("cache/verified.bin");
+    let run = || {
+        let mut counts = Counts::default();
+        let result = check(&mut dataset.clone(), Some(&list), &mut counts);
+        assert_eq!(counts.total, counts.done);
+        (counts.total, result.is_ok())
+    };
+    assert_eq!(run(), (6, true));
+    assert_eq!(run(), (0, true));
+    std::fs::write(&dataset.valid[0].path, b"x").unwrap();
+    assert_eq!(run(), (1, false));
+    assert_eq!(run(), (1, false));
+    RgbImage::new(9, 9).save(&dataset.valid[0].path).unwrap();
+    assert_eq!(run(), (1, true));
+    for broken in [&b"{\"version\": 2, \"fil"[..], b"", b"{\"version\": 0, \"files\": {}}"] {
+        std::fs::write(&list, broken).unwrap();
+        assert_eq!(run(), (6, true));
+        assert_eq!(run(), (0, true));
+    }
+}
+
+#[test]
+fn a_list_that_cannot_be_written_is_a_warning() {
+    let folder = TempDir::new().unwrap();
+    let mut dataset = dataset(&folder, 2);
+    let blocked = folder.path().join("0.png").join("verified.bin");
+    let mut counts = Counts::default();
+    check(&mut dataset, Some(&blocked), &mut counts).unwrap();
+    assert_eq!(counts.warnings.len(), 1);
+    assert!(counts.warnings[0].contains("0.png"), "{}", counts.warnings[0]);
+}
+
+#[test]
+fn lists_of_several_data_sets_live_in_one_file() {
+    let (a, b, c) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let list = c.path().join("verified.bin");
+    let mut one = dataset(&a, 4);
+    check(&mut one, Some(&list), &mut Silent).unwrap();
+    one.train.pop();
+    std::fs::write(&one.train[0].path, b"changed").unwrap();
+    check(&mut dataset(&b, 3), Some(&list), &mut Silent).unwrap();
+    assert_eq!(Known::load(&list).files.len(), 7);
+    assert!(check(&mut one, Some(&list), &mut Silent).is_err());
+    assert_eq!(Known::load(&list).files.len(), 3 + 2);
+}
