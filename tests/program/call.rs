@@ -13,6 +13,12 @@ pub fn fastai(scratch: &TempDir) -> Command {
     command
 }
 
+/// The standard output of a command that succeeds.
+#[allow(dead_code, reason = "the library's tests, which share this file, read no standard output")]
+pub fn stdout(command: &mut Command) -> String {
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+}
+
 /// The program's error output; it must end with `code`.
 pub fn stderr(command: &mut Command, code: i32) -> String {
     let output = command.assert().code(code).get_output().clone();

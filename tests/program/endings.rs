@@ -81,8 +81,10 @@ fn a_threshold_is_refused_where_there_are_no_tags() {
         command.args(["serve", "--threshold", "0.3", "--listen", "127.0.0.1:0"]).arg(&run);
         let said = stderr(&mut command, 2);
         assert!(said.contains(&format!("--threshold: {why}")), "{said}");
-        let answer = answer(&run, "/predict?threshold=0.4", &fs::read(Path::new(ROOT).join(chip)).unwrap());
-        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains(&format!("threshold=0.4: {why}")), "{answer}");
+        let image = fs::read(Path::new(ROOT).join(chip)).unwrap();
+        let answer = crate::serve::Server::of(&run, &[]).post("/predict?threshold=0.4", "image/jpeg", &image);
+        let said = answer.text();
+        assert!(answer.status == 400 && said.contains(&format!("threshold=0.4: {why}")), "{said}");
     }
 }
 
@@ -103,38 +105,6 @@ fn images_that_predict_and_submit_leave_out_are_named() {
         assert!(said.contains("note: 1 image of kinds that are not read, left out: "), "{said}");
         assert!(said.contains("b.heic"), "{said}");
     }
-}
-
-/// What a server of the run answers to one image.
-#[cfg(feature = "serve")]
-fn answer(run: &Path, path: &str, image: &[u8]) -> String {
-    use std::io::{BufRead, BufReader, Read, Write};
-    use std::process::Stdio;
-
-    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("fastai"));
-    command.current_dir(ROOT).arg("serve").arg(run).args(["--device", "cpu", "--listen", "127.0.0.1:0"]);
-    let mut server = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim_end().trim_end_matches('/').rsplit("http://").next().unwrap();
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: {}\r\n\r\n",
-        image.len()
-    );
-    // The server may answer, and close, before it has read everything.
-    let _ = stream.write_all(&[head.as_bytes(), image].concat());
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
-    let (mut answer, mut part) = (Vec::<u8>::new(), [0; 1024]);
-    while !answer.ends_with(b"}") {
-        match stream.read(&mut part) {
-            Ok(length) if length > 0 => answer.extend(&part[..length]),
-            _ => break,
-        }
-    }
-    server.kill().unwrap();
-    server.wait().unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[test]

@@ -3,18 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
 use tempfile::TempDir;
 
-use crate::call::{ROOT, fastai, stderr};
+use crate::call::{ROOT, fastai, stderr, stdout};
 use crate::small::small;
 #[cfg(unix)]
 use crate::started::started_run;
-
-/// The standard output of a successful command.
-fn stdout(command: &mut Command) -> String {
-    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
-}
 
 #[test]
 fn caches_are_listed_explained_and_kept_small() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::call::{ROOT, fastai, stderr};
+use crate::call::{ROOT, fastai, stderr, stdout};
 use crate::folder::summary;
 use crate::small::small;
 use crate::started::ended_within;
@@ -42,8 +42,7 @@ fn json(command: &mut assert_cmd::Command) -> Value {
 fn the_ensemble_of_a_run_predicts_submits_and_validates() {
     let scratch = TempDir::new().unwrap();
     let (recipe, out) = (folded(&scratch), scratch.path().join("run"));
-    let plan = fastai(&scratch).arg("plan").arg(&recipe).assert().success();
-    let plan = String::from_utf8(plan.get_output().stdout.clone()).unwrap();
+    let plan = stdout(fastai(&scratch).arg("plan").arg(&recipe));
     assert!(plan.contains("folds    3, each held out in turn") && plan.contains("9 epochs"), "{plan}");
     assert!(plan.contains("40 training, 20 validation"), "{plan}");
 
@@ -74,8 +73,7 @@ fn the_ensemble_of_a_run_predicts_submits_and_validates() {
         let mean = each.iter().map(|fold| fold[tag]).sum::<f64>() / 3.0;
         assert!((p - mean).abs() < 1e-6, "{p} {mean}");
     }
-    let submitted = fastai(&scratch).args(["submit", "--quiet"]).arg(&out).assert().success();
-    let submitted = String::from_utf8(submitted.get_output().stdout.clone()).unwrap();
+    let submitted = stdout(fastai(&scratch).args(["submit", "--quiet"]).arg(&out));
     assert!(submitted.contains("60 rows"), "{submitted}");
 
     // On the run's data, out of fold; on others, the ensemble.

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+#[cfg(target_os = "linux")]
+use crate::call::stdout;
 use crate::call::{ROOT, fastai, stderr};
 use crate::small::of_classes;
 
@@ -125,4 +127,23 @@ fn a_recipe_beyond_the_limit_is_told_the_limit() {
     fs::write(&large, " ".repeat(300_000)).unwrap();
     let said = stderr(fastai(&scratch).arg("check").arg(&large), 2);
     assert!(said.contains("large.recipe` is larger than 256 KiB: no recipe is"), "{said}");
+}
+
+/// Names that are no UTF-8 are names of files, too.
+#[cfg(target_os = "linux")]
+#[test]
+fn files_with_any_name_are_read() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let scratch = TempDir::new().unwrap();
+    let at = |name: &[u8]| scratch.path().join(OsStr::from_bytes(name));
+    let (recipe, weights) = (at(b"a \xff.recipe"), at(b"w \xff.safetensors"));
+    fs::copy(Path::new(ROOT).join("examples/quickstart.recipe"), &recipe).unwrap();
+    fs::copy(Path::new(ROOT).join("examples/data/squeezenet1_1.safetensors"), &weights).unwrap();
+    for command in [&["check"][..], &["check", "--json"], &["fmt", "--check"], &["plan"], &["cache", "why"]] {
+        fastai(&scratch).args(command).arg(&recipe).assert().success();
+    }
+    assert!(stdout(fastai(&scratch).args(["weights", "info"]).arg(&weights)).contains("network: squeezenet1_1"));
+    assert!(stderr(fastai(&scratch).args(["weights", "info"]).arg(at(b"\xff")), 2).contains("nor is it a file"));
 }

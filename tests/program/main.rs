@@ -19,6 +19,7 @@ mod plan;
 mod product;
 #[cfg(all(unix, feature = "remote"))]
 mod remote;
+mod ruined;
 #[cfg(feature = "serve")]
 mod serve;
 mod show;

@@ -44,3 +44,17 @@ fn a_missing_folder_is_named_and_no_temporary_file() {
     let said = format!("cannot write {}: there is no folder {}\n", file.display(), nope.display());
     assert!(message.ends_with(&said), "{message}");
 }
+
+/// A limit of the size of files is as a full disk: the recipe is sound, so it is the command that failed.
+#[cfg(unix)]
+#[test]
+fn a_formatted_file_that_cannot_be_written_is_a_failure_and_stays() {
+    let scratch = TempDir::new().unwrap();
+    let file = scratch.path().join("a.recipe");
+    fs::write(&file, "A{task:x}").unwrap();
+    let mut limited = assert_cmd::Command::new("sh");
+    limited.args(["-c", "ulimit -f 0; exec \"$0\" fmt \"$1\""]).arg(assert_cmd::cargo::cargo_bin("fastai")).arg(&file);
+    let message = stderr(&mut limited, 1);
+    assert!(message.contains("cannot write ") && message.contains("a.recipe"), "{message}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "A{task:x}");
+}

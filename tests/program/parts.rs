@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::call::{fastai, stderr};
+use crate::call::{fastai, stderr, stdout};
 use crate::folder::summary;
 use crate::small::small;
 use crate::started::started;
@@ -35,10 +35,7 @@ fn evaluation_with_little_memory_passes_in_parts_to_the_same_bytes() {
     let (before, _) = text.split_once("train: {").unwrap();
     let steps = "precompute(on); fit(0.05, 1); precompute(off); tta(n_aug = 1);";
     fs::write(&recipe, format!("{before}train: {{ {steps} }},\n}}\n")).unwrap();
-    let plan = |more: &[&str]| {
-        let plan = fastai(&scratch).arg("plan").args(more).arg(&recipe).assert().success();
-        String::from_utf8(plan.get_output().stdout.clone()).unwrap()
-    };
+    let plan = |more: &[&str]| stdout(fastai(&scratch).arg("plan").args(more).arg(&recipe));
     let unlimited: Value = serde_json::from_str(&plan(&["--json"])).unwrap();
     let [weights, maps] = ["weights", "activations"].map(|what| unlimited["memory"][0][what].as_u64().unwrap());
     // Three quarters of it have room for a third of the maps.

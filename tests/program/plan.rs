@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::call::{ROOT, fastai, stderr};
+use crate::call::{ROOT, fastai, stderr, stdout};
 use crate::small::small;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -16,8 +16,7 @@ fn the_plan_counts_without_training() {
     assert_eq!(plan["plan"]["facts"]["train"], 828);
     let epochs: u64 = plan["plan"]["stages"].as_array().unwrap().iter().map(|s| s["epochs"].as_u64().unwrap()).sum();
     assert_eq!(epochs, 7);
-    let output = fastai(&scratch).args(["plan", "examples/quickstart.recipe"]).assert().success();
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let text = stdout(fastai(&scratch).args(["plan", "examples/quickstart.recipe"]));
     assert!(text.contains("0.001, 0.01, 0.1") && text.contains("531,463"), "{text}");
     // The rate that is yet to be found has the recipe's own name.
     assert!(
@@ -25,8 +24,7 @@ fn the_plan_counts_without_training() {
         "{text}"
     );
     let more = ["mixup=0.2", "cutmix=1", "transforms.augment=[erase]"].iter().flat_map(|set| ["--set", set]);
-    let output = fastai(&scratch).args(["plan", "examples/quickstart.recipe"]).args(more).assert().success();
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let text = stdout(fastai(&scratch).args(["plan", "examples/quickstart.recipe"]).args(more));
     assert!(text.contains("batches  mixup(0.2) or cutmix(1) in 2 of 3 fits"), "{text}");
     assert!(text.contains("images   top_down and erase(0.5, area = [0.02, 0.33], value = mean)"), "{text}");
 }
@@ -51,10 +49,7 @@ fn the_plan_counts_what_a_look_at_the_images_left() {
         scratch.path().join("data")
     );
     fs::write(&recipe, text).unwrap();
-    let plan = || {
-        let output = fastai(&scratch).arg("plan").arg(&recipe).assert().success();
-        String::from_utf8(output.get_output().stdout.clone()).unwrap()
-    };
+    let plan = || stdout(fastai(&scratch).arg("plan").arg(&recipe));
     let before = plan();
     assert!(before.contains("on 4 training, 2 validation") && !before.contains("not counted"), "{before}");
     fastai(&scratch)
@@ -97,8 +92,7 @@ fn the_plan_counts_the_memory_of_training() {
     assert_eq!(doubled[6].unwrap()[1], 2 * all[1]);
     let larger = memory(&["transforms.size=64"]);
     assert!(larger[6].unwrap()[1] > 3 * all[1]);
-    let output = fastai(&scratch).arg("plan").arg(&recipe).assert().success();
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let text = stdout(fastai(&scratch).arg("plan").arg(&recipe));
     assert!(text.contains("memory of the network: at most") && text.contains("in step 7 `fit([0.001"), "{text}");
 }
 
@@ -138,8 +132,7 @@ fn a_probe_measures_every_step_and_leaves_nothing() {
     assert!((took / 20.0..took * 20.0).contains(&whole), "predicted {whole}, took {took}");
 
     let mut command = fastai(&scratch);
-    let output = command.args(["plan", "--probe", "--device", "cpu"]).arg(&recipe).assert().success();
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let text = stdout(command.args(["plan", "--probe", "--device", "cpu"]).arg(&recipe));
     assert!(text.contains("the whole") && text.contains("peak memory") && text.contains("CPU"), "{text}");
     let message = stderr(fastai(&scratch).args(["plan", "--device", "cpu"]).arg(&recipe), 2);
     assert!(message.contains("--probe"), "{message}");
@@ -149,14 +142,7 @@ fn a_probe_measures_every_step_and_leaves_nothing() {
 fn the_plan_draws_the_learning_rate() {
     let scratch = TempDir::new().unwrap();
     let svg = scratch.path().join("rate.svg");
-    let output = fastai(&scratch)
-        .args(["plan", "examples/quickstart.recipe", "--svg"])
-        .arg(&svg)
-        .assert()
-        .success()
-        .get_output()
-        .clone();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = stdout(fastai(&scratch).args(["plan", "examples/quickstart.recipe", "--svg"]).arg(&svg));
     assert!(
         text.contains("0.001, 0.01, 0.1 to 0") && text.contains("of weights, gradients and the optimizer"),
         "{text}"

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::call::{fastai, stderr};
+use crate::call::{fastai, stderr, stdout};
 use crate::folder::summary;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -11,8 +11,7 @@ use tempfile::TempDir;
 fn a_new_crate_has_a_sound_recipe_and_pictures() {
     let scratch = TempDir::new().unwrap();
     let folder = scratch.path().join("cats-and-dogs");
-    let output = fastai(&scratch).arg("new").arg(&folder).assert().success();
-    let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    let text = stdout(fastai(&scratch).arg("new").arg(&folder));
     assert!(text.contains("recipe `CatsAndDogs`") && text.contains("120 pictures of two classes"), "{text}");
     let recipe = folder.join("cats-and-dogs.recipe");
     fastai(&scratch).arg("check").arg(&recipe).assert().success();
@@ -28,8 +27,10 @@ fn a_new_crate_has_a_sound_recipe_and_pictures() {
     assert!(manifest.contains(&format!("fastai = {{ path = '{}'", env!("CARGO_MANIFEST_DIR"))), "{manifest}");
     assert!(fs::read_to_string(folder.join("src/main.rs")).unwrap().contains("use cats_and_dogs::CatsAndDogs;"));
 
-    let only = scratch.path().join("shapes");
-    fastai(&scratch).args(["new", "--recipe-only"]).arg(&only).assert().success();
+    // What is to be typed can be: a shell would take the name of the folder apart.
+    let only = scratch.path().join("my work/shapes");
+    let text = stdout(fastai(&scratch).args(["new", "--recipe-only"]).arg(&only));
+    assert!(text.contains(&format!("cd '{}' && fastai run shapes.recipe", only.display())), "{text}");
     assert!(only.join("shapes.recipe").is_file() && !only.join("Cargo.toml").exists());
     // Its pictures train, and none shows nearly the same as another.
     let mut command = fastai(&scratch);
@@ -81,6 +82,11 @@ fn findings_are_json_for_other_programs() {
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();
     let files = value["files"].as_array().unwrap();
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    assert_eq!(keys(&files[0]), "file findings fine more recipe steps summary");
+    assert_eq!(keys(&files[1]["findings"][0]), "also code help message note place severity");
+    assert_eq!(keys(&files[1]["findings"][0]["place"]), "column end end_column end_line line start");
+    assert_eq!(keys(&files[2]), "error file");
     assert_eq!((files.len(), &files[0]["fine"], &files[0]["recipe"]), (3, &true.into(), &"QuickStart".into()));
     assert_eq!((&files[1]["fine"], &files[1]["steps"]), (&false.into(), &Value::Null));
     let finding = &files[1]["findings"][0];

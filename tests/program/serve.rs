@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::call::{ROOT, fastai, stderr};
+use crate::call::{ROOT, fastai, stderr, stdout};
 use crate::small::small;
 #[cfg(unix)]
 use crate::started::ignores_hup;
@@ -41,14 +41,14 @@ fn chip(number: usize) -> Vec<u8> {
 }
 
 /// A server that ends with the test.
-struct Server {
+pub struct Server {
     child: Child,
     output: BufReader<ChildStdout>,
     address: SocketAddr,
 }
 
-struct Answer {
-    status: u16,
+pub struct Answer {
+    pub status: u16,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
 }
@@ -58,7 +58,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{}", self.text()))
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
@@ -68,7 +68,7 @@ impl Server {
         Self::of(&run(), arguments)
     }
 
-    fn of(run: &Path, arguments: &[&str]) -> Self {
+    pub fn of(run: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fastai"));
         command.current_dir(ROOT).arg("serve").arg(run).args(["--device", "cpu", "--listen", "127.0.0.1:0"]);
         let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
@@ -97,7 +97,7 @@ impl Server {
         self.raw(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())
     }
 
-    fn post(&self, path: &str, kind: &str, body: &[u8]) -> Answer {
+    pub fn post(&self, path: &str, kind: &str, body: &[u8]) -> Answer {
         self.raw(&[&head(path, kind, body.len()), body].concat())
     }
 
@@ -184,12 +184,20 @@ fn metric(server: &Server, name: &str) -> f64 {
     line.parse().unwrap()
 }
 
+/// Waits for what takes moments; for a deaf client, some seconds.
+#[track_caller]
+fn wait_until(is_so: impl Fn() -> bool) {
+    let patience = Instant::now();
+    while !is_so() {
+        assert!(patience.elapsed() < Duration::from_secs(20), "it never was so");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// What `fastai predict` says of the first chips.
 fn predicted(scratch: &TempDir, run: &Path) -> Vec<Value> {
     let files = (0..3).map(|n| format!("examples/data/globe/train-jpg/train_{n}.jpg"));
-    let output =
-        fastai(scratch).args(["predict", "--jsonl", "-q", "--device", "cpu"]).arg(run).args(files).assert().success();
-    let lines = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let lines = stdout(fastai(scratch).args(["predict", "--jsonl", "-q", "--device", "cpu"]).arg(run).args(files));
     let without_file = |line: &str| {
         let mut answer: Value = serde_json::from_str(line).unwrap();
         answer.as_object_mut().unwrap().remove("file");
@@ -285,6 +293,10 @@ fn hostile_requests_are_refused_and_the_next_is_answered() {
     refused(&post("image/png", &bomb(8000, 8000)), 422, "at most 50 million");
     refused(&post("image/png", &bomb(20_000, 100)), 422, "too large");
     refused(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 999999999999\r\n\r\n", 413, "more than 1 MB");
+    // Not invited to send it first.
+    let expecting =
+        b"POST /predict HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 999999999999\r\n\r\n";
+    refused(expecting, 413, "more than 1 MB");
     refused(&post(jpeg, &vec![7; 1_000_001]), 413, "more than 1 MB");
     let mut chunked = b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..20 {
@@ -297,6 +309,8 @@ fn hostile_requests_are_refused_and_the_next_is_answered() {
     refused(&post(FORM, &form(&[("a", &sound)])[..300]), 400, "form");
     refused(&post(FORM, &form(&[("a", b"1"), ("b", b"2"), ("c", b"3"), ("d", b"4")])), 413, "more than 3 images");
     refused(&post(FORM, &form(&[("a", &vec![0; 600_000]), ("b", &vec![0; 600_000])])), 413, "more than 1 MB");
+    refused(&post(FORM, &form(&[(&"n".repeat(256), &sound)])), 400, "the name of a file has 256 bytes, at most 255");
+    assert_eq!(server.post("/predict", FORM, &form(&[(&"n".repeat(255), &sound)])).status, 200);
     for (query, part) in [
         ("top=0", "top=0: a whole number, at least 1, is wanted"),
         ("top=x", "top=x: a whole number, at least 1, is wanted"),
@@ -333,9 +347,25 @@ fn hostile_requests_are_refused_and_the_next_is_answered() {
     assert_eq!(server.predict(&sound).body, wanted);
     assert_eq!(server.get("/health").status, 200);
     // Broken-off requests leave nothing behind.
-    let patience = Instant::now();
-    while metric(&server, "fastai_requests_in_progress") > 0.0 || metric(&server, "fastai_waiting_images") > 0.0 {
-        assert!(patience.elapsed() < Duration::from_secs(10), "{}", server.get("/metrics").text());
+    wait_until(|| {
+        metric(&server, "fastai_requests_in_progress") == 0.0 && metric(&server, "fastai_waiting_images") == 0.0
+    });
+}
+
+/// Otherwise, the client would see a broken connection.
+#[test]
+fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let server = Server::start(&[]);
+    let body = vec![0; 8_000_000];
+    for (path, kind, status) in [
+        ("/predict", "text/html", 415),
+        ("/predict?top=0", "image/jpeg", 400),
+        ("/model", "image/jpeg", 405),
+        ("/nowhere", "image/jpeg", 404),
+    ] {
+        let mut stream = server.connect();
+        stream.write_all(&[&head(path, kind, body.len()), &body[..]].concat()).unwrap();
+        assert_eq!(read_answer(&mut BufReader::new(stream)).status, status, "{path}");
     }
 }
 
@@ -365,11 +395,7 @@ fn slow_clients_keep_nobody_away() {
         assert_eq!((answer.status, answer.headers["connection"].as_str()), (408, "close"), "{}", answer.text());
     }
     // The one that asks for these numbers has a connection, too.
-    let patience = Instant::now();
-    while metric(&server, "fastai_connections") > 1.0 + silent.len() as f64 {
-        assert!(patience.elapsed() < Duration::from_secs(20), "the deaf client is still there");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    wait_until(|| metric(&server, "fastai_connections") <= 1.0 + silent.len() as f64);
     for mut stream in silent {
         // Closed after ten seconds without a request, with or without a word.
         let mut rest = Vec::new();
@@ -407,10 +433,7 @@ fn requests_beyond_a_limit_are_told_to_come_again() {
     let sound = chip(0);
     let mut first = server.connect();
     first.write_all(&[&head("/predict", "image/jpeg", sound.len()), &sound[..9]].concat()).unwrap();
-    let patience = Instant::now();
-    while metric(&server, "fastai_requests_in_progress") < 1.0 {
-        assert!(patience.elapsed() < Duration::from_secs(10));
-    }
+    wait_until(|| metric(&server, "fastai_requests_in_progress") >= 1.0);
     let refused = server.predict(&sound);
     assert_eq!((refused.status, refused.headers["retry-after"].as_str()), (503, "1"), "{}", refused.text());
     assert_eq!(server.get("/health").status, 200);
@@ -421,15 +444,19 @@ fn requests_beyond_a_limit_are_told_to_come_again() {
     let full = Server::start(&["--buffer", "1", "--max-body", "1"]);
     let mut first = full.connect();
     first.write_all(&[&head("/predict", "image/jpeg", 990_000)[..], &vec![0; 980_000]].concat()).unwrap();
-    let patience = Instant::now();
-    while metric(&full, "fastai_buffer_bytes") < 980_000.0 {
-        assert!(patience.elapsed() < Duration::from_secs(10));
-    }
+    wait_until(|| metric(&full, "fastai_buffer_bytes") >= 980_000.0);
     assert_eq!(full.post("/predict", "image/jpeg", &vec![0; 50_000]).status, 503);
     first.write_all(&vec![0; 10_000]).unwrap();
     assert_eq!(read_answer(&mut BufReader::new(first)).status, 422);
     assert_eq!(full.predict(&sound).status, 200);
     assert_eq!(metric(&full, "fastai_buffer_bytes"), 0.0);
+    // What belongs to no file of a form counts as well.
+    let mut unnamed = full.connect();
+    unnamed
+        .write_all(&[&head("/predict", FORM, 990_000)[..], b"--limit\r\nx: ", &vec![b'x'; 980_000]].concat())
+        .unwrap();
+    wait_until(|| metric(&full, "fastai_buffer_bytes") >= 980_000.0);
+    drop(unnamed);
 
     let scratch = TempDir::new().unwrap();
     let taken = server.address.to_string();
@@ -449,21 +476,14 @@ fn a_signal_lets_what_is_in_progress_end() {
         let (sound, idle) = (chip(0), server.connect());
         let mut begun = server.connect();
         begun.write_all(&[&head("/predict", "image/jpeg", sound.len()), &sound[..9]].concat()).unwrap();
-        let patience = Instant::now();
-        while metric(&server, "fastai_requests_in_progress") < 1.0 {
-            assert!(patience.elapsed() < Duration::from_secs(10));
-        }
+        wait_until(|| metric(&server, "fastai_requests_in_progress") >= 1.0);
         server.signal(signal);
         if signal == "HUP" && ignores_hup() {
             std::thread::sleep(Duration::from_millis(500));
             assert_eq!(server.get("/health").status, 200, "`nohup` keeps a server");
             server.signal("TERM");
         }
-        let patience = Instant::now();
-        while TcpStream::connect(server.address).is_ok() {
-            assert!(patience.elapsed() < Duration::from_secs(10), "{signal}: new connections are still accepted");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until(|| TcpStream::connect(server.address).is_err());
         begun.write_all(&sound[9..]).unwrap();
         let answer = read_answer(&mut BufReader::new(begun));
         assert_eq!((answer.status, answer.headers["connection"].as_str()), (200, "close"), "{signal}");
@@ -475,10 +495,7 @@ fn a_signal_lets_what_is_in_progress_end() {
     let mut server = Server::start(&["--grace", "1"]);
     let mut begun = server.connect();
     begun.write_all(&head("/predict", "image/jpeg", 1000)).unwrap();
-    let patience = Instant::now();
-    while metric(&server, "fastai_requests_in_progress") < 1.0 {
-        assert!(patience.elapsed() < Duration::from_secs(10));
-    }
+    wait_until(|| metric(&server, "fastai_requests_in_progress") >= 1.0);
     server.signal("TERM");
     assert_eq!(server.ends().0, Some(1));
 }

@@ -1,6 +1,7 @@
 //! What the program sends to terminals and pipes, and where it looks for data.
 
 use std::fs;
+use std::io::Write;
 
 use tempfile::TempDir;
 
@@ -93,4 +94,45 @@ fn a_pipe_without_a_reader_ends_at_the_first_signal() {
     }
     child.kill().unwrap();
     panic!("the program still waits");
+}
+
+/// As in `fastai plan FILE | head -1`, with a reader that is gone before anything is written.
+#[test]
+fn a_reader_that_went_away_is_no_failure_and_a_full_disk_is_one() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = "examples/quickstart.recipe";
+    let closed = || std::io::pipe().unwrap().1;
+    let program = || {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("fastai"));
+        command.current_dir(super::call::ROOT).env("FASTAI_CACHE", scratch.path().join("cache"));
+        command
+    };
+    for args in [
+        &["explain"][..],
+        &["explain", "fit"],
+        &["check", recipe],
+        &["plan", recipe],
+        &["plan", recipe, "--json"],
+        &["summary", "--arch", "squeezenet1_1"],
+        &["weights", "list"],
+        &["--help"],
+    ] {
+        let output = program().args(args).stdout(closed()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let bench = ["bench", "--arch", "squeezenet1_1", "--size", "32", "--batch", "1", "--paced"];
+    for (args, input) in [(&["fmt", "-"][..], "A{task:x}"), (&bench[..], "1\n")] {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(input.as_bytes()).unwrap();
+        drop(writer);
+        let output = program().args(args).stdin(reader).stdout(closed()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let status = program().args(["check", "no/such.recipe"]).stderr(closed()).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+    if let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") {
+        let output = program().args(["plan", recipe]).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the standard output"));
+    }
 }

@@ -25,8 +25,9 @@ struct CursorContext {
 }
 
 impl CursorContext {
-    /// Reads the text before the place. Neither comments nor strings count.
-    fn of(before: &str) -> Option<Self> {
+    /// Reads the text before the place. Neither comments nor strings count. `meets` is called with each word, where it stands:
+    /// the number of brackets around it, and the key whose value it may be.
+    fn read(before: &str, mut meets: impl FnMut(usize, &str, &str)) -> Option<Self> {
         let mut context = CursorContext::default();
         let (mut word, mut key) = (String::new(), String::new());
         // Keys of the brackets around, to which their ends lead back.
@@ -55,6 +56,7 @@ impl CursorContext {
             if c.is_alphanumeric() || c == '_' {
                 let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
                 word = rest[..end].to_string();
+                meets(context.brackets.len(), &key, &word);
                 rest = &rest[end..];
                 continue;
             }
@@ -107,15 +109,13 @@ const VALUE: u32 = 12;
 
 /// The task of the recipe in a text that need not be complete, if it names one.
 fn task_of(text: &str) -> Option<TaskKind> {
-    const KEY: &str = "task";
-    let named = |(at, _): (usize, &str)| {
-        let value = text[at + KEY.len()..].trim_start().strip_prefix(':')?.trim_start();
-        let end = value.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(value.len());
-        let task = TaskKind::parse(&value[..end])?;
-        let context = CursorContext::of(&text[..at])?;
-        (context.brackets.len() == 1 && context.key.is_none()).then_some(task)
-    };
-    text.match_indices(KEY).find_map(named)
+    let mut task = None;
+    CursorContext::read(text, |depth, key, word| {
+        if depth == 1 && key == "task" {
+            task = task.or_else(|| TaskKind::parse(word));
+        }
+    });
+    task
 }
 
 /// Whether a word may stand for the value of a section of a recipe with this task; any may while the task is unknown.
@@ -134,7 +134,7 @@ fn suits(section: &str, word: &str, task: Option<TaskKind>) -> bool {
 
 /// What may stand behind `before`, the beginning of `text` up to the word at the place.
 pub fn items(before: &str, text: &str) -> Vec<Value> {
-    let Some(CursorContext { brackets, key }) = CursorContext::of(before) else { return Vec::new() };
+    let Some(CursorContext { brackets, key }) = CursorContext::read(before, |_, _, _| {}) else { return Vec::new() };
     let words = |words: &[&str]| -> Vec<Value> {
         words.iter().map(|word| item(word, VALUE, "", "", word.to_string())).collect()
     };
@@ -217,6 +217,10 @@ mod tests {
             legal.sort_unstable();
             assert_eq!(found, legal, "losses of {}", task.word());
         }
+        // In one pass: a search behind every `task` would take a minute.
+        let nested = "Cats { ".to_string() + &"x: { task: regression }, ".repeat(10_000);
+        assert_eq!(task_of(&nested), None);
+        assert_eq!(task_of(&(nested + "task: single_label")), Some(TaskKind::SingleLabel));
         assert_eq!(task_of("/// task: regression\nCats { data: csv { root: \"task: regression\" } }"), None);
     }
 

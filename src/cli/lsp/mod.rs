@@ -2,23 +2,20 @@
 //! checks of `fastai check`.
 
 mod complete;
+mod findings;
 mod place;
 mod transport;
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
 
+use fastai_dsl::explain;
 use fastai_dsl::fmt::format;
-use fastai_dsl::source::{LARGEST, RecipeText};
-use fastai_dsl::{Severity, Site, explain};
+use fastai_dsl::source::LARGEST;
 use serde_json::{Value, json};
 
+use self::findings::findings;
 use super::failure::{Exit, Failure};
-use super::source;
-
-#[derive(clap::Args)]
-pub struct LspArgs {}
 
 /// Errors of the protocol.
 const METHOD_NOT_FOUND: i32 = -32_601;
@@ -26,7 +23,7 @@ const PARSE_ERROR: i32 = -32_700;
 const NOT_INITIALIZED: i32 = -32_002;
 const INVALID_REQUEST: i32 = -32_600;
 
-pub fn run(_: &LspArgs) -> Result<(), Failure> {
+pub fn run() -> Result<(), Failure> {
     let served = Server::default().serve(&mut io::stdin().lock(), &mut io::stdout().lock());
     match served {
         Ok(true) => Ok(()),
@@ -57,8 +54,8 @@ impl Server {
         while let Some(message) = transport::read(input)? {
             let message = match message {
                 Ok(message) => message,
-                Err(error) => {
-                    say(&failed(&Value::Null, PARSE_ERROR, &error.to_string()))?;
+                Err(why) => {
+                    say(&failed(&Value::Null, PARSE_ERROR, &why))?;
                     continue;
                 }
             };
@@ -75,6 +72,7 @@ impl Server {
                     say(&answer)?;
                 }
                 None if method == "exit" => return Ok(self.shut_down),
+                None if !self.initialized || self.shut_down => {}
                 None => {
                     if let Some(notice) = self.notice(method, parameters) {
                         say(&notice)?;
@@ -93,6 +91,7 @@ impl Server {
             return Err((NOT_INITIALIZED, "`initialize` comes first".to_string()));
         }
         match method {
+            "initialize" if self.initialized => Err((INVALID_REQUEST, "`initialize` comes once".to_string())),
             "initialize" => {
                 self.initialized = true;
                 Ok(json!({
@@ -141,9 +140,11 @@ impl Server {
         }
     }
 
+    /// The text that a request is about, with its address; none if it is larger than any recipe.
     fn text(&self, parameters: &Value) -> Option<(&str, &String)> {
         let uri = parameters["textDocument"]["uri"].as_str()?;
-        self.texts.get_key_value(uri).map(|(uri, text)| (uri.as_str(), text))
+        let (uri, text) = self.texts.get_key_value(uri)?;
+        (text.len() <= LARGEST).then_some((uri.as_str(), text))
     }
 
     /// Calls `answer` with the text and the byte that a request is about; null if there is no such place.
@@ -190,73 +191,6 @@ fn failed(id: &Value, code: i32, why: &str) -> Value {
 fn published(uri: &str, findings: Vec<Value>) -> Value {
     let parameters = json!({ "uri": uri, "diagnostics": findings });
     json!({ "jsonrpc": "2.0", "method": "textDocument/publishDiagnostics", "params": parameters })
-}
-
-/// What is to be said about a text, also against the summary of its data, if one is beside the file.
-fn findings(uri: &str, text: &str) -> Vec<Value> {
-    if text.len() > LARGEST {
-        let why = format!("larger than {} KiB: no recipe is", LARGEST >> 10);
-        return vec![json!({ "range": place::range(text, 0..0), "severity": 1, "source": "fastai", "message": why })];
-    }
-    let mut read = RecipeText::new(uri, text, &[]);
-    let summary = path(uri).and_then(|path| source::summary_of(&path, &read)).filter(|path| path.is_file());
-    if let Some(Ok(summary)) = summary.map(|path| source::read_summary(&path)) {
-        read = read.verify(&summary);
-    }
-    // A byte order mark is no part of what was read.
-    let skipped = text.len() - read.text.len();
-    let at = |site: Site| {
-        let bytes = read.place(site);
-        place::range(text, bytes.start + skipped..bytes.end + skipped)
-    };
-    let finding = |found: &fastai_dsl::Diagnostic| {
-        let mut message = found.message.clone();
-        for (what, more) in [("help", &found.help), ("note", &found.note)] {
-            if let Some(more) = more {
-                message += &format!("\n{what}: {more}");
-            }
-        }
-        let also = found
-            .also
-            .as_ref()
-            .map(|(site, label)| json!([{ "location": { "uri": uri, "range": at(*site) }, "message": label }]));
-        json!({
-            "range": at(found.site),
-            "severity": match found.severity {
-                Severity::Error => 1,
-                Severity::Warning => 2,
-            },
-            "code": found.code.id,
-            "source": "fastai",
-            "message": message,
-            "relatedInformation": also.unwrap_or_else(|| json!([])),
-        })
-    };
-    read.diagnostics().iter().map(finding).collect()
-}
-
-/// The path of a `file:` address.
-fn path(uri: &str) -> Option<PathBuf> {
-    let encoded = uri.strip_prefix("file://")?.as_bytes();
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut at = 0;
-    while at < encoded.len() {
-        let code = encoded.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match (encoded[at], code.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                at += 3;
-            }
-            (byte, _) => {
-                bytes.push(byte);
-                at += 1;
-            }
-        }
-    }
-    let path = String::from_utf8(bytes).ok()?;
-    // `file:///C:/x` is `C:/x`.
-    let path = if cfg!(windows) { path.trim_start_matches('/').to_string() } else { path };
-    Some(PathBuf::from(path))
 }
 
 #[cfg(test)]
@@ -373,9 +307,48 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_paths() {
-        assert_eq!(path("file:///tmp/a%20b%C3%A9.recipe"), Some(PathBuf::from("/tmp/a bé.recipe")));
-        assert_eq!(path("file:///tmp/100%"), Some(PathBuf::from("/tmp/100%")));
-        assert_eq!(path("untitled:1"), None);
+    fn what_comes_before_initialize_or_a_second_time_is_not_obeyed() {
+        let open = tell("textDocument/didOpen", json!({ "textDocument": { "uri": "file:///x", "text": "Cats {" } }));
+        let (answers, _) = session(&[
+            open.clone(),
+            ask(1, "initialize", json!({})),
+            ask(2, "initialize", json!({})),
+            ask(3, "shutdown", Value::Null),
+            open,
+        ]);
+        let codes: Vec<_> = answers.iter().map(|answer| answer["error"]["code"].as_i64()).collect();
+        assert_eq!(codes, [None, Some(i64::from(INVALID_REQUEST)), None], "{answers:?}");
+    }
+
+    #[test]
+    fn a_text_larger_than_any_recipe_is_said_to_be_and_answered_with_nothing() {
+        let text = "Cats { ".to_string() + &"/* task: single_label */ ".repeat(20_000);
+        let document = json!({ "uri": "file:///x.recipe" });
+        let end = json!({ "textDocument": document, "position": { "line": 0, "character": text.len() } });
+        let (answers, _) = session(&[
+            ask(1, "initialize", json!({})),
+            tell("textDocument/didOpen", json!({ "textDocument": { "uri": "file:///x.recipe", "text": text } })),
+            ask(2, "textDocument/completion", end.clone()),
+            ask(3, "textDocument/hover", end.clone()),
+            ask(4, "textDocument/formatting", end),
+        ]);
+        let said = answers[1]["params"]["diagnostics"][0]["message"].as_str().unwrap();
+        assert!(said.contains("256 KiB"), "{said}");
+        assert!(answers[2..].iter().all(|answer| answer["result"].is_null()), "{:?}", &answers[2..]);
+    }
+
+    #[test]
+    fn a_session_outlives_a_message_that_is_too_large() {
+        let mut input = Vec::new();
+        let initialize = ask(1, "initialize", json!({}));
+        transport::write(&mut input, &initialize).unwrap();
+        let large = 17 << 20;
+        write!(input, "Content-Length: {large}\r\n\r\n").unwrap();
+        input.resize(input.len() + large, b' ');
+        transport::write(&mut input, &ask(2, "shutdown", Value::Null)).unwrap();
+        let mut output = Vec::new();
+        assert!(Server::default().serve(&mut &input[..], &mut output).unwrap());
+        let output = String::from_utf8(output).unwrap();
+        assert!(output.contains("a message of more than 16 MiB") && output.contains("\"id\":2"), "{output}");
     }
 }

@@ -4,11 +4,18 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 
+/// The first bytes of the lines, which `\n`, `\r\n` and `\r` end.
+fn lines(text: &str) -> impl Iterator<Item = usize> {
+    let bytes = text.as_bytes();
+    let ends = move |at: &usize| bytes[*at] == b'\n' || bytes[*at] == b'\r' && bytes.get(at + 1) != Some(&b'\n');
+    std::iter::once(0).chain((0..bytes.len()).filter(ends).map(|at| at + 1))
+}
+
 /// The position of a byte.
 pub fn position(text: &str, at: usize) -> Value {
     let at = text.floor_char_boundary(at);
-    let line = text[..at].matches('\n').count();
-    let begins = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let before = lines(text).enumerate().take_while(|(_, begins)| *begins <= at);
+    let (line, begins) = before.last().unwrap_or_default();
     json!({ "line": line, "character": text[begins..at].encode_utf16().count() })
 }
 
@@ -19,12 +26,8 @@ pub fn range(text: &str, bytes: Range<usize>) -> Value {
 
 /// The byte at a position; behind the end of a line, that end.
 pub fn byte(text: &str, position: &Value) -> Option<usize> {
-    let wanted = position["line"].as_u64()?;
+    let begins = lines(text).nth(usize::try_from(position["line"].as_u64()?).ok()?)?;
     let mut left = position["character"].as_u64()?;
-    let mut begins = 0;
-    for _ in 0..wanted {
-        begins += text[begins..].find('\n')? + 1;
-    }
     for (at, c) in text[begins..].char_indices() {
         if left == 0 || c == '\n' || c == '\r' {
             return Some(begins + at);
@@ -48,10 +51,19 @@ mod tests {
 
     #[test]
     fn positions_count_utf16_units_and_lead_back() {
-        let text = "a𝄞é\r\nfit(1)\n";
-        for (at, line, character) in
-            [(0, 0, 0), (1, 0, 1), (5, 0, 3), (7, 0, 4), (9, 1, 0), (12, 1, 3), (text.len(), 2, 0)]
-        {
+        let text = "a𝄞é\r\nfit(1)\nb\rc\n";
+        for (at, line, character) in [
+            (0, 0, 0),
+            (1, 0, 1),
+            (5, 0, 3),
+            (7, 0, 4),
+            (9, 1, 0),
+            (12, 1, 3),
+            (16, 2, 0),
+            (17, 2, 1),
+            (18, 3, 0),
+            (text.len(), 4, 0),
+        ] {
             let found = position(text, at);
             assert_eq!(found, json!({ "line": line, "character": character }), "{at}");
             assert_eq!(byte(text, &found), Some(at));

@@ -5,15 +5,16 @@ use std::io::{self, BufRead, Read, Write};
 use serde_json::Value;
 
 /// Largest message, bytes. A recipe is much smaller.
-const LARGEST: usize = 16 << 20;
+const LARGEST: u64 = 16 << 20;
 /// Longest line of a header, bytes.
 const LONGEST_LINE: u64 = 4096;
 
-/// Reads a message; `None` at the end of the input. JSON that is none is the inner error.
+/// Reads a message; `None` at the end of the input. The inner error is what is wrong with a message behind which the next one
+/// can be read: it is too large, or no JSON.
 ///
 /// # Errors
 /// An input that cannot be read, or whose header is none.
-pub fn read(input: &mut impl BufRead) -> io::Result<Option<Result<Value, serde_json::Error>>> {
+pub fn read(input: &mut impl BufRead) -> io::Result<Option<Result<Value, String>>> {
     let broken = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
     let mut length = None;
     loop {
@@ -28,17 +29,20 @@ pub fn read(input: &mut impl BufRead) -> io::Result<Option<Result<Value, serde_j
         }
         let Some((name, value)) = line.split_once(':') else { return Err(broken("a header without a colon")) };
         if name.eq_ignore_ascii_case("content-length") {
-            let value: usize = value.trim().parse().map_err(|_| broken("a length that is no number"))?;
+            let value: u64 = value.trim().parse().map_err(|_| broken("a length that is no number"))?;
             length = Some(value);
         }
     }
     let length = length.ok_or_else(|| broken("a message without its length"))?;
+    let mut content = input.by_ref().take(length);
     if length > LARGEST {
-        return Err(broken("a message of more than 16 MiB"));
+        let skipped = io::copy(&mut content, &mut io::sink())?;
+        let why = format!("a message of more than {} MiB", LARGEST >> 20);
+        return if skipped < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(Some(Err(why))) };
     }
-    let mut bytes = vec![0; length];
-    input.read_exact(&mut bytes)?;
-    Ok(Some(serde_json::from_slice(&bytes)))
+    let mut bytes = vec![0; length as usize];
+    content.read_exact(&mut bytes)?;
+    Ok(Some(serde_json::from_slice(&bytes).map_err(|error| error.to_string())))
 }
 
 /// Writes a message.

@@ -78,7 +78,8 @@ pub async fn accept(
 async fn serve(stream: TcpStream, router: Router, limits: Limits, mut ending: watch::Receiver<bool>) {
     // Answers are small; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
-    let (stream, has_sent) = Stalled::new(stream, Duration::from_secs(limits.timeout.into()));
+    let patience = Duration::from_secs(limits.timeout.into());
+    let (stream, has_sent) = Stalled::new(stream, patience, ending.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)

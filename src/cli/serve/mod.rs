@@ -39,11 +39,12 @@ pub struct ServeArgs {
     /// For tags: said above this probability, unless a request asks for another; the model's own threshold unless given
     #[arg(long, value_name = "T", value_parser = threshold)]
     threshold: Option<f64>,
-    #[command(flatten)]
-    limits: Limits,
     /// Say nothing but errors
     #[arg(long, short)]
     quiet: bool,
+    // Last: the heading of its options would also stand above those behind it.
+    #[command(flatten)]
+    limits: Limits,
 }
 
 /// What clients may ask for.
@@ -53,7 +54,8 @@ pub struct Limits {
     /// Largest request, MB
     #[arg(long, value_name = "MB", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=512))]
     max_body: u32,
-    /// Largest image, million pixels
+    /// Largest image, million pixels. Images that are read at the same time have at most four times as many together; a pixel then
+    /// takes up to some 8 bytes of memory
     #[arg(long, value_name = "MP", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=268))]
     max_pixels: u32,
     /// Most images of a request
@@ -68,7 +70,7 @@ pub struct Limits {
     /// Images that wait for the network; more are refused with 503
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65536))]
     queue: u32,
-    /// Images in memory at a time, MB; more are refused with 503
+    /// What clients have sent and is in memory, MB; more is refused with 503
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536))]
     buffer: u32,
     /// Open connections; more wait until one closes
@@ -82,21 +84,40 @@ pub struct Limits {
     grace: u32,
 }
 
-pub fn run(args: &ServeArgs) -> Result<(), Failure> {
-    for (option, value) in [("--buffer", args.limits.buffer), ("--max-body", args.limits.max_body)] {
-        if value < args.limits.max_body {
-            let most = args.limits.max_body;
-            return Err(Failure::Invalid(format!(
-                "{option} {value}: less than one request may have, --max-body {most}"
-            )));
+impl Limits {
+    /// Most bytes of a request's body.
+    fn body_bytes(&self) -> usize {
+        self.max_body as usize * 1_000_000
+    }
+
+    /// Most pixels of an image.
+    fn image_pixels(&self) -> u64 {
+        u64::from(self.max_pixels) * 1_000_000
+    }
+
+    /// # Errors
+    /// A limit by which the largest request that others allow could never be answered.
+    fn check(&self) -> Result<(), Failure> {
+        let Limits { buffer, max_body, queue, max_images, .. } = self;
+        if buffer < max_body {
+            let why = format!("--buffer {buffer}: less than one request may have; at least --max-body {max_body}");
+            return Err(Failure::Invalid(why));
         }
+        if queue < max_images {
+            let why =
+                format!("--queue {queue}: fewer images than one request may have; at least --max-images {max_images}");
+            return Err(Failure::Invalid(why));
+        }
+        Ok(())
     }
-    if args.limits.queue < args.limits.max_images {
-        let (queue, most) = (args.limits.queue, args.limits.max_images);
-        let why = format!("--queue {queue}: fewer images than one request may have; at least --max-images {most}");
-        return Err(Failure::Invalid(why));
-    }
+}
+
+pub fn run(args: &ServeArgs) -> Result<(), Failure> {
+    args.limits.check()?;
     let predictor = Arc::new(args.model.load()?);
+    if !args.quiet {
+        args.model.warn_of_run();
+    }
     let thresholds = stated_thresholds(&predictor, args.threshold)?;
     let options = PredictOptions { tta: args.tta.passes(&predictor), embeddings: false };
     // The first pass prepares the weights, so no client waits for that, and a model that cannot predict is told now.

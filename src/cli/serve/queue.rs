@@ -1,5 +1,6 @@
 //! The images that wait for the network, and the thread that predicts them.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -13,29 +14,34 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::Limits;
 use super::counters::Counters;
 use super::refusal::Refusal;
-use super::upload::Upload;
+use super::upload::{Upload, UploadedImage};
+
+/// Images are decoded together while they have at most so many times the pixels of the largest one: whatever the number of
+/// threads, small files that decode to large images take no more memory than that.
+const DECODED_TOGETHER: u64 = 4;
 
 /// What is said of one image, or why it cannot be read.
 pub type Predicted = Result<ImageAnswer, String>;
 
-/// The images of a request.
+/// A request.
 struct Job {
-    images: Vec<Upload>,
+    upload: Upload,
     answer: oneshot::Sender<Result<Vec<Predicted>, String>>,
     /// Its places in the queue.
     _places: OwnedSemaphorePermit,
 }
 
 /// Bounded in images. Whatever waits when the network becomes free is predicted together.
-#[derive(Clone)]
 pub struct ImageQueue {
     jobs: Sender<Job>,
     places: Arc<Semaphore>,
+    /// Places in all.
+    most: usize,
     failure: Arc<Mutex<Option<String>>>,
 }
 
 impl ImageQueue {
-    /// Starts the thread, which ends after the last queue is dropped.
+    /// Starts the thread, which ends after the queue is dropped.
     pub fn start(
         predictor: Arc<Predictor>,
         options: PredictOptions,
@@ -46,20 +52,21 @@ impl ImageQueue {
         let failure = Arc::new(Mutex::new(None));
         let worker = Worker { predictor, options, limits, counters, failure: failure.clone(), waiting: received };
         let thread = std::thread::spawn(move || worker.run());
-        (ImageQueue { jobs, places: Arc::new(Semaphore::new(limits.queue as usize)), failure }, thread)
+        let most = limits.queue as usize;
+        (ImageQueue { jobs, places: Arc::new(Semaphore::new(most)), most, failure }, thread)
     }
 
     /// Predicts the images of a request, in their order.
     ///
     /// # Errors
     /// A full queue; the failure of the network or its device.
-    pub async fn predict(&self, images: Vec<Upload>) -> Result<Vec<Predicted>, Refusal> {
-        let count = u32::try_from(images.len()).unwrap_or(u32::MAX);
+    pub async fn predict(&self, upload: Upload) -> Result<Vec<Predicted>, Refusal> {
+        let count = u32::try_from(upload.images.len()).unwrap_or(u32::MAX);
         let full = |_| Refusal::Busy("the queue of images is full");
         let places = self.places.clone().try_acquire_many_owned(count).map_err(full)?;
         let (answer, answered) = oneshot::channel();
         let gone = || Refusal::Failed("the predictor has ended".to_string());
-        self.jobs.send(Job { images, answer, _places: places }).map_err(|_| gone())?;
+        self.jobs.send(Job { upload, answer, _places: places }).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?.map_err(Refusal::Failed)
     }
 
@@ -69,8 +76,8 @@ impl ImageQueue {
     }
 
     /// Images that wait or are predicted.
-    pub fn len(&self, limits: &Limits) -> usize {
-        (limits.queue as usize).saturating_sub(self.places.available_permits())
+    pub fn waiting(&self) -> usize {
+        self.most - self.places.available_permits()
     }
 }
 
@@ -87,10 +94,10 @@ impl Worker {
     fn run(self) {
         while let Ok(first) = self.waiting.recv() {
             let mut jobs = vec![first];
-            let mut count = jobs[0].images.len();
+            let mut count = jobs[0].upload.images.len();
             while count < self.limits.batch as usize {
                 let Ok(job) = self.waiting.try_recv() else { break };
-                count += job.images.len();
+                count += job.upload.images.len();
                 jobs.push(job);
             }
             // Nobody waits for the answer any more: the client is gone, or its time is over.
@@ -100,7 +107,7 @@ impl Worker {
     }
 
     fn answer(&self, jobs: Vec<Job>) {
-        let images: Vec<&Upload> = jobs.iter().flat_map(|job| &job.images).collect();
+        let images: Vec<&UploadedImage> = jobs.iter().flat_map(|job| &job.upload.images).collect();
         if images.is_empty() {
             return;
         }
@@ -114,39 +121,77 @@ impl Worker {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = done.as_ref().err().cloned();
         let mut answers = done.map(Vec::into_iter);
         for job in jobs {
-            let count = job.images.len();
+            let count = job.upload.images.len();
             let answer = match &mut answers {
                 Ok(answers) => Ok(answers.take(count).collect()),
                 Err(why) => Err(why.clone()),
             };
-            drop(job.images);
+            drop(job.upload);
             // The client may have gone meanwhile.
             let _ = job.answer.send(answer);
         }
     }
 
-    /// Predicts images together.
-    fn pass(&self, images: &[&Upload]) -> Result<Vec<Predicted>, String> {
-        let most = u64::from(self.limits.max_pixels) * 1_000_000;
-        let sizes = images.iter().map(|image| match image_size(&image.bytes) {
-            Some((width, height)) if u64::from(width) * u64::from(height) > most => {
-                let most = self.limits.max_pixels;
-                Err(format!("{width} x {height} pixels, at most {most} million are taken"))
-            }
-            _ => Ok(()),
-        });
-        let fits: Vec<Result<(), String>> = sizes.collect();
-        let fitting: Vec<&[u8]> =
-            images.iter().zip(&fits).filter(|(_, fits)| fits.is_ok()).map(|(image, _)| &*image.bytes).collect();
-        let answers = self.predictor.predict_encoded(&fitting, &self.options).map_err(|error| error.to_string())?;
-        let mut answers = answers.into_iter();
-        let said: Vec<Predicted> = fits
-            .into_iter()
-            .map(|fits| fits.and_then(|()| answers.next().unwrap_or_else(|| Err("no answer".to_string()))))
-            .collect();
+    /// Predicts images together, as far as they can be decoded together.
+    fn pass(&self, images: &[&UploadedImage]) -> Result<Vec<Predicted>, String> {
+        let fits: Vec<Result<u64, String>> = images.iter().map(|image| self.pixels(image)).collect();
+        let pixels: Vec<u64> = fits.iter().map(|fits| fits.as_ref().map_or(0, |pixels| *pixels)).collect();
+        let mut said: Vec<Predicted> = Vec::with_capacity(images.len());
+        for part in parts(&pixels, DECODED_TOGETHER * self.limits.image_pixels()) {
+            let fitting = part.clone().filter(|image| fits[*image].is_ok());
+            let fitting: Vec<&[u8]> = fitting.map(|image| &*images[image].bytes).collect();
+            let answers = self.predictor.predict_encoded(&fitting, &self.options).map_err(|error| error.to_string())?;
+            let mut answers = answers.into_iter();
+            said.extend(part.map(|image| match &fits[image] {
+                Ok(_) => answers.next().unwrap_or_else(|| Err("no answer".to_string())),
+                Err(why) => Err(why.clone()),
+            }));
+        }
         let unreadable = said.iter().filter(|said| said.is_err()).count() as u64;
         self.counters.unreadable.fetch_add(unreadable, Ordering::Relaxed);
         self.counters.answered.fetch_add(said.len() as u64 - unreadable, Ordering::Relaxed);
         Ok(said)
+    }
+
+    /// The pixels of an image, as its head states them; the most that there may be if it states none.
+    ///
+    /// # Errors
+    /// More than the limit.
+    fn pixels(&self, image: &UploadedImage) -> Result<u64, String> {
+        let most = self.limits.image_pixels();
+        let Some((width, height)) = image_size(&image.bytes) else { return Ok(most) };
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels <= most {
+            Ok(pixels)
+        } else {
+            Err(format!("{width} x {height} pixels, at most {} million are taken", self.limits.max_pixels))
+        }
+    }
+}
+
+/// Splits images of so many pixels into parts that have at most `most` together, or are one image.
+fn parts(pixels: &[u64], most: u64) -> Vec<Range<usize>> {
+    let (mut parts, mut sum): (Vec<Range<usize>>, u64) = (Vec::new(), 0);
+    for (image, pixels) in pixels.iter().enumerate() {
+        sum += pixels;
+        match parts.last_mut() {
+            Some(part) if sum <= most => part.end = image + 1,
+            _ => {
+                parts.push(image..image + 1);
+                sum = *pixels;
+            }
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_have_few_pixels_or_are_one_image() {
+        assert_eq!(parts(&[4, 6, 1, 20, 0, 9, 1], 10), [0..2, 2..3, 3..4, 4..7]);
+        assert!(parts(&[], 10).is_empty());
     }
 }

@@ -67,7 +67,8 @@ pub fn router(service: Arc<Service>) -> Router {
             Refusal::WrongMethod(if uri.path() == "/predict" { "POST" } else { "GET, HEAD" })
         })
         .layer(from_fn_with_state(service.clone(), counted))
-        .layer(DefaultBodyLimit::max(service.limits.max_body as usize * 1_000_000))
+        // `upload` has its own, for forms and images alike.
+        .layer(DefaultBodyLimit::disable())
         .with_state(service)
 }
 
@@ -110,8 +111,8 @@ async fn model(State(service): State<Arc<Service>>) -> Response {
         "size": meta.size,
         "version": env!("CARGO_PKG_VERSION"),
         "limits": {
-            "bytes": u64::from(service.limits.max_body) * 1_000_000,
-            "pixels": u64::from(service.limits.max_pixels) * 1_000_000,
+            "bytes": service.limits.body_bytes(),
+            "pixels": service.limits.image_pixels(),
             "images": service.limits.max_images,
             "seconds": service.limits.timeout,
         },
@@ -120,8 +121,7 @@ async fn model(State(service): State<Arc<Service>>) -> Response {
 }
 
 async fn metrics(State(service): State<Arc<Service>>) -> Response {
-    let limits = &service.limits;
-    let text = service.counters.text(service.queue.len(limits), service.buffer.held(limits));
+    let text = service.counters.text(service.queue.waiting(), service.buffer.held());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -175,10 +175,11 @@ async fn predict(
     let _place = service.requests.try_acquire().map_err(|_| Refusal::Busy("too many requests at a time"))?;
     let limits = &service.limits;
     let end = tokio::time::Instant::now() + Duration::from_secs(limits.timeout.into());
-    let body = timeout_at(end, upload::read(request, limits, &service.buffer)).await;
-    let (images, is_form) = body.map_err(|_| Refusal::SlowBody(limits.timeout))??;
-    let names: Vec<Option<String>> = images.iter().map(|image| image.name.clone()).collect();
-    let said = timeout_at(end, service.queue.predict(images)).await;
+    let upload = timeout_at(end, upload::read(request, limits, &service.buffer)).await;
+    let upload = upload.map_err(|_| Refusal::SlowBody(limits.timeout))??;
+    let is_form = upload.is_form;
+    let names: Vec<Option<String>> = upload.images.iter().map(|image| image.name.clone()).collect();
+    let said = timeout_at(end, service.queue.predict(upload)).await;
     let said = said.map_err(|_| Refusal::SlowAnswer(limits.timeout))??;
 
     let describe = |said: Predicted, object: &mut Map<String, Value>| -> Result<(), String> {
