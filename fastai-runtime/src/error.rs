@@ -1,6 +1,8 @@
 //! The reasons why a run fails. Each message is complete: it names the file, line, key or image, what was expected, and the
 //! remedy, and contains the error of the system, which is therefore a field and not a `source`.
 
+mod resume;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -11,6 +13,7 @@ use crate::data::byte_units::in_units;
 pub use crate::data::{DataError, DataKey, DataPart, FileError, Finding, FindingKind, OpenReached, RowFault};
 pub use crate::device::DeviceError;
 pub use crate::models::{MissingWeights, WantedWeights, WeightsError};
+pub use resume::ResumeError;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -83,13 +86,16 @@ pub enum RunError {
     /// The training loss became NaN or infinite.
     #[error(
         "{}the training loss became {loss} in epoch {epoch} (batch {batch} of the fit, learning rates {}): use smaller \
-         rates, or bound the gradient with `clip: 1.0`",
-        step.as_ref().map_or(String::new(), |step| format!("{step}: ")),
-        crate::data::figures::rates(rates)
+         rates{}, or bound the gradient with `clip: 1.0`",
+        where_it_diverged(step.as_ref(), lost_by.as_ref()),
+        crate::data::figures::rates(rates),
+        lost_by.as_ref().map_or(String::new(), |earlier| format!(" in step {}", earlier.number))
     )]
     Diverged {
         /// The `fit` step of a run.
         step: Option<FailedStep>,
+        /// The `fit` step that had lost the network before, if that one's rates are to blame and not those of `step`.
+        lost_by: Option<FailedStep>,
         /// The loss.
         loss: f64,
         /// The epoch of the fit, from 0, as in its table.
@@ -99,7 +105,8 @@ pub enum RunError {
         /// The learning rates of that batch, one per layer group that trains.
         rates: Vec<f64>,
     },
-    /// The network that a run ends with has values that are not finite, so that it is no model.
+    /// The network that a `fit` left has values that are not finite, so that it is no model. The run ends with that step, unless a
+    /// later one replaces the network by a model that was saved before.
     #[error(
         "{step}: the network that it left has values in `{parameter}` that are no longer numbers, so there is no final model: \
          use smaller rates, or bound the gradient with `clip: 1.0`, and run anew"
@@ -244,59 +251,6 @@ impl fmt::Display for Reached {
     }
 }
 
-/// Why a run cannot be continued.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ResumeError {
-    /// The run has ended.
-    #[error("the run in {} is complete: there is nothing left to do", .0.display())]
-    Complete(PathBuf),
-    /// The run has ended, and recipe or seed differ from those that it began with.
-    #[error(
-        "the run in {} is complete, and it is not what is asked for:\n{}\nstart a new run",
-        folder.display(),
-        differences.join("\n")
-    )]
-    CompleteOther {
-        /// The run folder.
-        folder: PathBuf,
-        /// Every difference, in lines.
-        differences: Vec<String>,
-    },
-    /// The folder contains no snapshot.
-    #[error("{} holds nothing that a run could go on from: name a run folder, or start anew", .0.display())]
-    NoSnapshot(PathBuf),
-    /// The folder does not exist.
-    #[error("there is no run folder {}", .0.display())]
-    NoFolder(PathBuf),
-    /// The folder contains no sweep.
-    #[error("{} holds no sweep: name the folder of one, or start anew", .0.display())]
-    NoSweep(PathBuf),
-    /// Another process executes the run.
-    #[error("{} is being run by another process", .0.display())]
-    Running(PathBuf),
-    /// Recipe, seed or data differ from those of the run.
-    #[error(
-        "the run in {} cannot go on:\n{}\ngive it what it began with, or start a new run",
-        folder.display(),
-        differences.join("\n")
-    )]
-    Differs {
-        /// The run folder.
-        folder: PathBuf,
-        /// Every difference, in lines.
-        differences: Vec<String>,
-    },
-    /// The snapshot cannot be used.
-    #[error("{}: {reason}; the run cannot be continued: start it anew", path.display())]
-    Broken {
-        /// The snapshot.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-}
-
 impl RunError {
     /// Wraps an input/output error with the file it concerns.
     pub fn file(action: &'static str, path: impl Into<PathBuf>, error: std::io::Error) -> Self {
@@ -322,6 +276,23 @@ impl RunError {
             *step = Some(FailedStep::of(index, failed));
         }
         self
+    }
+
+    /// Adds the earlier step that lost the network of a fit whose loss is no number in this batch, if there is one.
+    pub(crate) fn lost_by(mut self, earlier: impl FnOnce(u64) -> Option<FailedStep>) -> Self {
+        if let RunError::Diverged { lost_by, batch, .. } = &mut self {
+            *lost_by = earlier(*batch);
+        }
+        self
+    }
+}
+
+/// The beginning of the error of a loss that is no number, which names the step that lost the network first.
+fn where_it_diverged(step: Option<&FailedStep>, lost_by: Option<&FailedStep>) -> String {
+    match (step, lost_by) {
+        (Some(step), Some(earlier)) => format!("{earlier} lost the network: in {step}, "),
+        (Some(step), None) => format!("{step}: "),
+        (None, _) => String::new(),
     }
 }
 

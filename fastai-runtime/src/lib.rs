@@ -1,4 +1,9 @@
-//! The engine of fastai: executes a checked recipe on burn, on CUDA, else wgpu, else the CPU.
+//! The engine of fastai: executes checked recipes on [burn](https://burn.dev), on the CPU or on a graphics card through CUDA,
+//! Metal, Vulkan or wgpu.
+//!
+//! Programs depend on the crate `fastai`, which re-exports the public items of this one. [`engine`] runs recipes, [`predict`]
+//! uses trained networks, [`metrics`] measures them, [`report`] reads run folders, [`sweep`] compares many runs, and [`device`]
+//! selects where to compute. `ARCHITECTURE.md` in the repository describes the modules and their dependencies.
 #![forbid(unsafe_code)]
 
 pub mod defaults;
@@ -16,7 +21,7 @@ pub mod sweep;
 pub use burn::tensor;
 pub use fastai_data::{self as data, progress};
 
-// For the program, tests and benches.
+// Public for the program `fastai`, tests and benches only.
 #[doc(hidden)]
 pub mod activations;
 #[doc(hidden)]

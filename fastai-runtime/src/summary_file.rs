@@ -13,6 +13,8 @@ use crate::names::visible;
 
 /// The name of the file, in the run folder.
 pub(crate) const SUMMARY: &str = "summary.json";
+/// The folder within a run folder with the models that the run saved.
+pub(crate) const MODELS: &str = "models";
 /// The folder within a run folder with the state of the run; it exists exactly while the run is incomplete.
 pub(crate) const RESUME: &str = "resume";
 
@@ -21,7 +23,8 @@ pub(crate) const RESUME: &str = "resume";
 pub struct RunFailure {
     /// Whether training lost the numbers.
     pub kind: FailureKind,
-    /// The step, counted from 1; `None` if the run failed for another reason than a step.
+    /// The step, counted from 1, of a network that was lost the one that lost it; `None` if the run failed for another reason than
+    /// a step.
     pub step: Option<usize>,
     /// The error, with what helps; it begins with the fold, if one failed.
     pub error: String,
@@ -42,7 +45,9 @@ pub enum FailureKind {
 impl RunFailure {
     pub(crate) fn of(error: &RunError) -> Self {
         let (kind, step) = match error {
-            RunError::Diverged { step, .. } => (FailureKind::LossNotFinite, step.as_ref()),
+            RunError::Diverged { step, lost_by, .. } => {
+                (FailureKind::LossNotFinite, lost_by.as_ref().or(step.as_ref()))
+            }
             RunError::LostWeights { step, .. } => (FailureKind::WeightsNotFinite, Some(step)),
             RunError::NoRate { step, .. } | RunError::TooLarge { step, .. } | RunError::NoRoom { step, .. } => {
                 (FailureKind::Other, Some(step))
@@ -135,7 +140,20 @@ mod tests {
     #[test]
     fn a_failure_says_whether_training_lost_the_numbers() {
         let step = || FailedStep { number: 3, call: "fit(10.0, 1)".to_string() };
-        let diverged = RunError::Diverged { step: Some(step()), loss: f64::NAN, epoch: 0, batch: 2, rates: vec![10.0] };
+        let diverged = |step, lost_by| RunError::Diverged {
+            step: Some(step),
+            lost_by,
+            loss: f64::NAN,
+            epoch: 0,
+            batch: 2,
+            rates: vec![10.0],
+        };
+        let innocent = diverged(FailedStep { number: 4, call: "fit(0.001, 1)".to_string() }, Some(step()));
+        let said = "step 3 `fit(10.0, 1)` lost the network: in step 4 `fit(0.001, 1)`, the training loss became NaN in epoch 0";
+        assert!(innocent.to_string().starts_with(said), "{innocent}");
+        assert!(innocent.to_string().contains("use smaller rates in step 3, or bound"), "{innocent}");
+        assert_eq!(RunFailure::of(&innocent).step, Some(3));
+        let diverged = diverged(step(), None);
         let failure = RunFailure::of(&diverged);
         assert_eq!((failure.kind, failure.step), (FailureKind::LossNotFinite, Some(3)));
         assert_eq!(failure.error, diverged.to_string());

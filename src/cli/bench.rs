@@ -1,6 +1,6 @@
 //! `fastai bench`
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 
 use clap::ValueEnum;
 use fastai_dsl::ArchFacts;
@@ -35,7 +35,7 @@ pub struct BenchArgs {
     /// `fastai serve-device` serves there
     #[arg(long, default_value = "cpu")]
     device: DeviceRequest,
-    /// Number of CPU threads [default: all cores]
+    /// CPU threads; all cores unless given
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Number of timed runs, after an untimed one
@@ -131,17 +131,14 @@ fn measure(args: &BenchArgs, workload: Workload, picked: &Picked) -> Result<Benc
 
 /// Answers each line of standard input, a number of runs, with the seconds of each run. Returns all seconds.
 fn paced(bench: &mut Bench) -> Result<Vec<f64>, Failure> {
-    let failed = |why: io::Error| Failure::Failed(why.to_string());
-    let mut out = io::stdout();
-    let mut say = |line: String| writeln!(out, "{line}").and_then(|()| out.flush()).map_err(failed);
-    say("ready".to_owned())?;
+    println!("ready");
     let mut all = Vec::new();
     for line in io::stdin().lock().lines() {
-        let line = line.map_err(failed)?;
+        let line = line.map_err(|why| Failure::Failed(format!("cannot read stdin: {why}")))?;
         let runs = line.trim().parse().ok().filter(|runs| (1..=MOST_RUNS).contains(runs));
         let wrong = || Failure::Invalid(format!("--paced: {line:?} is not a number of runs from 1 to {MOST_RUNS}"));
         let seconds: Vec<f64> = (0..runs.ok_or_else(wrong)?).map(|_| bench.time()).collect();
-        say(seconds.iter().map(f64::to_string).collect::<Vec<_>>().join(" "))?;
+        println!("{}", seconds.iter().map(f64::to_string).collect::<Vec<_>>().join(" "));
         all.extend(seconds);
     }
     if all.is_empty() {

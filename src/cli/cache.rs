@@ -8,11 +8,12 @@ use fastai_runtime::activations::{ActivationCache, CacheContent, Purpose, Stored
 use fastai_runtime::data::byte_units::in_units;
 use fastai_runtime::engine::{WantedCache, wanted_caches};
 use fastai_runtime::names::visible_name;
+use fastai_runtime::transforms::Signature;
 
 use super::config;
 use super::failure::Failure;
 use super::numbers::{counted, size, thousands};
-use super::preparation::difference;
+use super::paths::shown;
 use super::source;
 use super::table::table;
 
@@ -36,7 +37,7 @@ enum CacheCommand {
         /// Only those whose path, recipe or network has this in it; or a recipe file: which ones a run of it would use, and why
         /// those that are missing are
         #[arg(value_name = "TEXT|FILE.recipe")]
-        part: Option<String>,
+        part: Option<PathBuf>,
         /// Change a key of the recipe file, as in `run`
         #[arg(long, value_name = "KEY=VALUE")]
         set: Vec<Override>,
@@ -74,15 +75,13 @@ impl CacheFolder {
 pub fn run(args: &CacheArgs) -> Result<(), Failure> {
     match &args.action {
         CacheCommand::List { folder } => list(&folder.open()),
-        CacheCommand::Why { folder, part, set } => {
-            match part.as_deref().map(Path::new).filter(|part| is_recipe(part)) {
-                Some(file) => why_of(&folder.open(), file, set),
-                None if set.is_empty() => why(&folder.open(), part.as_deref()),
-                None => {
-                    Err(Failure::Invalid("`--set` changes a key of a recipe: name its file, `FILE.recipe`".to_string()))
-                }
+        CacheCommand::Why { folder, part, set } => match part {
+            Some(file) if is_recipe(file) => why_of(&folder.open(), file, set),
+            _ if !set.is_empty() => {
+                Err(Failure::Invalid("`--set` changes a key of a recipe: name its file, `FILE.recipe`".to_string()))
             }
-        }
+            part => why(&folder.open(), part.as_deref().map(Path::to_string_lossy).as_deref()),
+        },
         CacheCommand::Gc { folder, keep, copies, dry_run } => {
             let kinds: &[StoredKind] =
                 if *copies { &[StoredKind::Activations, StoredKind::Copy] } else { &[StoredKind::Activations] };
@@ -163,7 +162,7 @@ fn why_of(cache: &ActivationCache, file: &Path, set: &[Override]) -> Result<(), 
     let recipe = source::read(file, set)?.recipe;
     source::finds_data(file, &recipe)?;
     let wanted = wanted_caches(&recipe, cache)?;
-    let name = visible_name(&file.display().to_string()).into_owned();
+    let name = shown(file);
     if wanted.caches.is_empty() && wanted.after_training.is_empty() {
         println!("{name}: no step uses cached activations; `precompute(on);` before a `fit` of the head does");
         return Ok(());
@@ -175,12 +174,12 @@ fn why_of(cache: &ActivationCache, file: &Path, set: &[Override]) -> Result<(), 
         if last.replace(wish.step) != Some(wish.step) {
             println!("{name}: step {} `{}`, images of {} px", wish.step + 1, wish.text, wish.size);
         }
-        let images = thousands(wish.images as u64);
+        let images = thousands(wish.purpose.images as u64);
         let found = match &wish.held {
-            Some(held) => there(held, wish, recipe.name(), &activations),
+            Some(held) => there(held, wish, &activations),
             None => "read from scaled copies, which only a run names: `run` says what it finds".to_string(),
         };
-        println!("  {images} {} images: {found}", wish.part.word());
+        println!("  {images} {} images: {found}", wish.purpose.part.word());
     }
     for step in wanted.after_training {
         println!("{name}: step {}: earlier steps train the body, so a run computes the activations anew", step + 1);
@@ -192,17 +191,17 @@ fn why_of(cache: &ActivationCache, file: &Path, set: &[Override]) -> Result<(), 
 }
 
 /// What is there of activations, and why not all of them.
-fn there(held: &CacheContent, wish: &WantedCache, recipe: &str, stored: &[&StoredFile]) -> String {
-    let images = |n: usize| thousands(n as u64);
+fn there(held: &CacheContent, wish: &WantedCache, stored: &[&StoredFile]) -> String {
+    let (wanted, images) = (&wish.purpose, |n: usize| thousands(n as u64));
     if held.complete {
         let size = stored.iter().find(|file| file.path == held.path).map_or(String::new(), |file| in_units(file.bytes));
         return format!("there, {size}, {}", shown(&held.path));
     }
-    if held.images == wish.images {
+    if held.images == wanted.images {
         return "there, in files of other sets or of an interrupted run: a run puts them together".to_string();
     }
     if held.images > 0 {
-        let missing = images(wish.images - held.images);
+        let missing = images(wanted.images - held.images);
         return format!(
             "{} there, {missing} missing: new or changed images, or an interrupted run; a run computes the missing ones",
             images(held.images)
@@ -211,12 +210,12 @@ fn there(held: &CacheContent, wish: &WantedCache, recipe: &str, stored: &[&Store
     // By recipe, the one used last first.
     let mut others: Vec<(&str, Vec<String>)> = Vec::new();
     for purpose in &wish.others {
-        let difference = if purpose.network != wish.network {
+        let difference = if purpose.network != wanted.network {
             format!("of {}", visible_name(&purpose.network))
-        } else if purpose.body != wish.body {
+        } else if purpose.body != wanted.body {
             "of other weights".to_string()
         } else {
-            let difference = difference(&purpose.preparation, &wish.preparation);
+            let difference = difference(&purpose.preparation, &wanted.preparation);
             format!("of another preparation ({})", visible_name(&difference))
         };
         match others.iter_mut().find(|(recipe, _)| *recipe == purpose.recipe) {
@@ -225,10 +224,10 @@ fn there(held: &CacheContent, wish: &WantedCache, recipe: &str, stored: &[&Store
             None => others.push((purpose.recipe.as_str(), vec![difference])),
         }
     }
-    let of_recipe = |purpose: Purpose| purpose.recipe == recipe && purpose.part == wish.part;
+    let of_recipe = |purpose: Purpose| purpose.recipe == wanted.recipe && purpose.part == wanted.part;
     if others.is_empty() && stored.iter().filter_map(|file| Purpose::of(&file.path)).any(of_recipe) {
         let changed = "of other images, or of images whose paths, sizes or times have changed";
-        others.push((recipe, vec![changed.to_string()]));
+        others.push((wanted.recipe.as_str(), vec![changed.to_string()]));
     }
     let of_each = |(recipe, differences): &(&str, Vec<String>)| {
         format!("those of `{}` are {}", visible_name(recipe), differences.join(", or "))
@@ -237,6 +236,14 @@ fn there(held: &CacheContent, wish: &WantedCache, recipe: &str, stored: &[&Store
         true => "missing: no run has left any of these images; a run computes them".to_string(),
         false => format!("missing: {}", others.iter().map(of_each).collect::<Vec<_>>().join("; ")),
     }
+}
+
+/// What differs between the preparation of cached activations and the one that is wanted: `size 32 instead of 48`. Of a text that
+/// this version does not know it is the whole of `cached`.
+fn difference(cached: &str, wanted: &str) -> String {
+    let both = Signature::read(cached).zip(Signature::read(wanted));
+    let differing = both.map(|(cached, wanted)| cached.differences(&wanted)).unwrap_or_default();
+    if differing.is_empty() { cached.to_string() } else { differing.join("; ") }
 }
 
 fn gc(cache: &ActivationCache, kinds: &[StoredKind], keep: u64, dry_run: bool) -> Result<(), Failure> {
@@ -266,10 +273,6 @@ pub fn keep_to_limit(folder: Option<&Path>) {
         }
         Err(error) => eprintln!("warning: the cache is not kept to its limit: {error}"),
     }
-}
-
-fn shown(path: &Path) -> String {
-    visible_name(&path.display().to_string()).into_owned()
 }
 
 fn described(files: &[StoredFile]) -> String {

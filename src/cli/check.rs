@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::failure::{Exit, Failure, each};
 use super::numbers::counted;
+use super::paths::typed;
 use super::source;
 
 #[derive(clap::Args)]
@@ -43,7 +44,7 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
 
 /// What the check knows of the data, which it does not read.
 fn of_data(file: &Path, recipe: &Recipe, summary: &Path) -> String {
-    let (file, shown) = (file.display(), summary.display());
+    let (file, shown) = (typed(file), summary.display());
     if recipe.data().source == Source::Given {
         String::new()
     } else if let Some(split) = split_of_other(recipe, summary) {

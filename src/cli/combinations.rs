@@ -41,7 +41,7 @@ pub fn specified(origin: &SweepOrigin) -> Result<SweepSpec, Failure> {
         let read = RecipeText::new(&origin.file, &origin.text, &overrides);
         match read.result {
             Ok(checked) => candidates.push(Candidate {
-                settings: combination.iter().map(|o| (o.key.clone(), o.value.clone())).collect(),
+                settings: combination.iter().filter_map(|o| Some((o.key.clone(), o.value.clone()?))).collect(),
                 folds: folds_of(origin, &checked.recipe, &overrides)?,
                 recipe: checked.recipe,
             }),
@@ -85,7 +85,7 @@ fn folds_of(origin: &SweepOrigin, recipe: &Recipe, overrides: &[Override]) -> Re
                 recipe.data().valid
             ))
         })?;
-        let held = Override { key: "data.valid".to_string(), value: valid.to_string(), option: "--set" };
+        let held = Override { key: "data.valid".to_string(), value: Some(valid.to_string()), option: "--set" };
         let overrides: Vec<Override> = overrides.iter().cloned().chain([held]).collect();
         let read = RecipeText::new(&origin.file, &origin.text, &overrides);
         // The findings of the recipe itself have been reported.

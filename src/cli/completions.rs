@@ -1,6 +1,5 @@
 //! `fastai completions` and `fastai man`
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap_complete::Shell;
@@ -34,8 +33,7 @@ pub fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
 
 /// Writes the manual pages.
 pub fn man(args: &ManArgs) -> Result<(), Failure> {
-    let failed = |error: io::Error| RunError::file("write", &args.out, error);
-    std::fs::create_dir_all(&args.out).map_err(failed)?;
+    std::fs::create_dir_all(&args.out).map_err(|error| RunError::file("create", &args.out, error))?;
     let mut program = program().disable_help_subcommand(true);
     program.build();
     let pages = write_pages(&program, &args.out)?;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::{Recipe, Source, canonical_text};
+use fastai_dsl::{Metric, Recipe, Source, canonical_text};
 use fastai_runtime::data::figures;
 use fastai_runtime::engine::{self, Measured, MeasuringLimits};
 use fastai_runtime::metrics::{self, Paired, Truth, paired};
@@ -16,6 +16,7 @@ use fastai_runtime::report::{InitialWeights, RunFailure, Status, Summary};
 use super::device::ModelDevice;
 use super::failure::Failure;
 use super::numbers::{counted, thousands};
+use super::paths::{shown, typed};
 use super::saved;
 use super::table::table;
 
@@ -69,17 +70,15 @@ fn has_ended(run: &Path, summary: &Summary) -> Result<(), Failure> {
     if summary.status == Status::Complete {
         return Ok(());
     }
-    let place = run.display();
-    let lost = summary.failure.as_ref().and_then(RunFailure::lost_numbers);
-    let finish = match lost {
+    let finish = match summary.failure.as_ref().and_then(RunFailure::lost_numbers) {
         Some(lost) => format!("{lost}: lower its rates and run anew"),
-        None if engine::is_unfinished(run) => format!("finish it with `fastai run --resume {place}`"),
+        None if engine::is_unfinished(run) => format!("finish it with `fastai run --resume {}`", typed(run)),
         None => "run its recipe again".to_string(),
     };
     let what = if summary.status == Status::Failed { "the run failed" } else { "the run has not ended" };
     Err(Failure::Failed(format!(
-        "{place}: {what}, so it has no final model to compare: {finish}, or compare what is written down with \
-         `--no-test`"
+        "{}: {what}, so it has no final model to compare: {finish}, or compare what is written down with `--no-test`",
+        run.display()
     )))
 }
 
@@ -140,29 +139,16 @@ fn facts(a: &Summary, b: &Summary) {
         ("device", [a, b].map(|s| s.device.clone())),
         ("seconds", [a, b].map(|s| format!("{:.0}", s.seconds))),
     ];
+    let known = rows.into_iter().filter(|(_, values)| values.iter().any(|value| !value.is_empty()));
+    let cells = known.map(|(what, [first, second])| {
+        let mark = if first == second { "" } else { "differ" };
+        [format!("  {what}"), first, second, mark.to_string()].map(|cell| visible_name(&cell).into_owned())
+    });
     println!("\nrun:");
-    let cells: Vec<[String; 4]> = rows
-        .into_iter()
-        .filter(|(_, [first, second])| !(first.is_empty() && second.is_empty()))
-        .map(|(what, [first, second])| {
-            let mark = if first == second { "" } else { "differ" };
-            [
-                format!("  {what}"),
-                visible_name(&first).into_owned(),
-                visible_name(&second).into_owned(),
-                mark.to_string(),
-            ]
-        })
-        .collect();
-    print!("{}", table(&cells, 0));
-    let only = |s: &Summary, other: &Summary| -> Vec<String> {
-        s.classes
-            .iter()
-            .filter(|class| !other.classes.contains(class))
-            .map(|class| visible_name(class).into_owned())
-            .collect()
-    };
-    for (mark, names) in [("-", only(a, b)), ("+", only(b, a))] {
+    print!("{}", table(&cells.collect::<Vec<_>>(), 0));
+    for (mark, summary, other) in [("-", a, b), ("+", b, a)] {
+        let only = summary.classes.iter().filter(|class| !other.classes.contains(class));
+        let names: Vec<_> = only.map(|class| visible_name(class)).collect();
         if !names.is_empty() {
             println!("  {mark} classes {}", first_names(names.iter(), 20));
         }
@@ -193,14 +179,12 @@ fn data(a: &Summary, b: &Summary) -> Vec<String> {
 fn reported(a: &Summary, b: &Summary) {
     println!("\nas each run measured itself, on its own validation images:");
     for (mark, summary) in [("-", a), ("+", b)] {
-        let results = [&summary.r#final, &summary.tta, &summary.test, &summary.test_tta].into_iter().flatten();
-        let mut said = false;
-        for evaluation in results {
-            print!("  {mark} {}", super::validate::figures(evaluation));
-            said = true;
-        }
-        if !said {
+        let results = [&summary.r#final, &summary.tta, &summary.test, &summary.test_tta];
+        if results.iter().all(|result| result.is_none()) {
             println!("  {mark} nothing: the run was not measured");
+        }
+        for evaluation in results.into_iter().flatten() {
+            print!("  {mark} {}", super::validate::figures(evaluation));
         }
     }
 }
@@ -213,10 +197,12 @@ fn weights(summaries: &[Summary; 2], predictors: Option<&[Predictor; 2]>) {
         println!("  {mark} at the beginning: {}", visible_name(&began));
     }
     let Some(predictors) = predictors else { return };
-    let [a, b] = predictors.each_ref().map(|predictor| (predictor.meta(), predictor.body_digest()));
-    println!("  - {}, {} pixels, body {}", a.0.arch, a.0.size, &a.1[..16]);
-    println!("  + {}, {} pixels, body {}", b.0.arch, b.0.size, &b.1[..16]);
-    println!("  {}", if a.1 == b.1 { "the bodies are the same" } else { "the bodies differ" });
+    let digests = predictors.each_ref().map(Predictor::body_digest);
+    for (mark, (predictor, digest)) in ["-", "+"].into_iter().zip(predictors.iter().zip(&digests)) {
+        let meta = predictor.meta();
+        println!("  {mark} {}, {} pixels, body {}", meta.arch, meta.size, &digest[..16]);
+    }
+    println!("  the bodies {}", if digests[0] == digests[1] { "are the same" } else { "differ" });
 }
 
 /// Measures both models on the validation images that both runs held out.
@@ -234,19 +220,17 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
             return Ok(());
         }
     }
+    let roots = [0, 1].map(|run| recipes[run].data().root_in(&saved::directory_of(&summaries[run])));
     let stop = super::stop::signal();
-    let mut measured = Vec::new();
-    let mut metrics = Vec::new();
-    for (predictor, (summary, recipe)) in predictors.iter().zip(summaries.iter().zip(&recipes)) {
-        let root = recipe.data().root_in(&saved::directory_of(summary));
+    let measured = |run: usize| -> Result<Measured, Failure> {
         let mut progress = progress::auto(args.quiet);
         let watch = Watch { progress: progress.as_mut(), stop: &stop };
-        let validated = engine::validate(recipe, predictor, &root, MeasuringLimits::default(), watch)?;
-        measured.push((root, validated.tta.unwrap_or(validated.plain)));
-        metrics.push(recipe.metrics().to_vec());
-    }
-    let [(root_a, first), (root_b, second)] = &measured[..] else { unreachable!("two runs") };
-    let SharedImages { places: shared, relabelled } = SharedImages::of(first, second);
+        let limits = MeasuringLimits::default();
+        let validated = engine::validate(&recipes[run], &predictors[run], &roots[run], limits, watch)?;
+        Ok(validated.tta.unwrap_or(validated.plain))
+    };
+    let (first, second) = (measured(0)?, measured(1)?);
+    let SharedImages { places: shared, relabelled } = SharedImages::of(&first, &second);
     let (n, m) = (first.predictions.len(), second.predictions.len());
     println!(
         "  {} images ({} and {} held out)",
@@ -254,7 +238,7 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
         thousands(n as u64),
         thousands(m as u64)
     );
-    if root_a != root_b {
+    if roots[0] != roots[1] {
         println!("  the runs read different folders; images are taken for the same by their names");
     }
     if !relabelled.is_empty() {
@@ -277,8 +261,7 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
     let (p, q) = (first.predictions.probabilities.select(&left), second.predictions.probabilities.select(&right));
     println!("  - {}\n  + {}", first.evaluation.predictions, second.evaluation.predictions);
     let mut rows = vec![["  metric", "-", "+", "difference", "95 % interval", "p"].map(str::to_string)];
-    let mut of_both = metrics.swap_remove(0);
-    of_both.extend(metrics.swap_remove(0));
+    let of_both: Vec<Metric> = recipes.iter().flat_map(|recipe| recipe.metrics().to_vec()).collect();
     let mut seen = Vec::new();
     for metric in metrics::all_of(&of_both) {
         if seen.contains(&metric.column()) {
@@ -286,11 +269,7 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
         }
         seen.push(metric.column());
         let mut stream = Stream::new(0, "paired test").at(&[seen.len() as u64]);
-        let row = match paired(&*metric, &p, &q, &truth, &mut || random::bits(&mut stream)) {
-            Some(compared) => row(&metric.column(), &compared),
-            None => [format!("  {}", metric.column()), "-".into(), "-".into(), "-".into(), "-".into(), "-".into()],
-        };
-        rows.push(row);
+        rows.push(row(&metric.column(), paired(&*metric, &p, &q, &truth, &mut || random::bits(&mut stream))));
     }
     print!("{}", table(&rows, 0));
     println!(
@@ -311,18 +290,14 @@ fn unmeasurable(summary: &Summary, recipe: &Recipe) -> Option<&'static str> {
     }
 }
 
-fn row(name: &str, compared: &Paired) -> [String; 6] {
-    let interval = compared.interval.map_or("-".to_string(), |[low, high]| format!("{low:+.4} to {high:+.4}"));
+/// A row of the table; dashes where the metric has no value.
+fn row(name: &str, compared: Option<Paired>) -> [String; 6] {
+    let (name, none) = (format!("  {name}"), "-".to_string());
+    let Some(compared) = compared else { return [&name, &none, &none, &none, &none, &none].map(String::clone) };
+    let interval = compared.interval.map_or(none, |[low, high]| format!("{low:+.4} to {high:+.4}"));
     let p = if compared.p < 0.001 { "< 0.001".to_string() } else { format!("{:.3}", compared.p) };
     let value = |value: f64| format!("{value:.4}");
-    [
-        format!("  {name}"),
-        value(compared.first),
-        value(compared.second),
-        format!("{:+.4}", compared.difference()),
-        interval,
-        p,
-    ]
+    [name, value(compared.first), value(compared.second), format!("{:+.4}", compared.difference()), interval, p]
 }
 
 /// The images that both measured.
@@ -367,10 +342,6 @@ impl<'a> SharedImages<'a> {
 /// The first of these images, and how many more there are.
 fn named(ids: &[&str]) -> String {
     first_names(ids.iter().map(|id| visible_name(id)), NAMED)
-}
-
-fn shown(path: &Path) -> String {
-    visible_name(&path.display().to_string()).into_owned()
 }
 
 #[cfg(test)]

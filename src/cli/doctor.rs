@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use fastai_runtime::activations::ActivationCache;
 use fastai_runtime::data::byte_units::in_units;
-use fastai_runtime::device::{DeviceKind, Diagnosis, FoundDevice, KindDiagnosis, TestedDevice, kernels_folder};
+use fastai_runtime::device::{
+    DeviceKind, Diagnosis, FoundDevice, KindDiagnosis, Library, TestedDevice, kernels_folder,
+};
 use fastai_runtime::models::weights::{self, Home, PUBLISHED};
 
 use super::config::{self, Search, Sourced};
@@ -44,18 +46,13 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
         }
     }
     print!("{}", table(&rows, 0));
-    let built = diagnosis.kinds.iter().map(|found| found.kind).filter(|kind| kind.is_built());
-    let needed: Vec<_> = built.collect();
-    if needed == [DeviceKind::Cpu] {
+    let built: Vec<_> = diagnosis.kinds.iter().map(|found| found.kind).filter(|kind| kind.is_built()).collect();
+    if built == [DeviceKind::Cpu] {
         println!("this program is built for the CPU alone; `--features gpu` adds CUDA, Vulkan and wgpu");
     }
-    let libraries = diagnosis.libraries.iter().filter(|library| library.needed_by.iter().any(|k| needed.contains(k)));
-    let rows: Vec<_> = libraries
-        .map(|library| {
-            let state = library.found.clone().unwrap_or_else(|| format!("MISSING: {}", library.remedy));
-            [format!("  {}", library.name), state]
-        })
-        .collect();
+    let libraries = diagnosis.libraries.iter().filter(|library| library.needed_by.iter().any(|k| built.contains(k)));
+    let state = |library: &Library| library.found.clone().unwrap_or_else(|| format!("MISSING: {}", library.remedy));
+    let rows: Vec<_> = libraries.map(|library| [format!("  {}", library.name), state(library)]).collect();
     if !rows.is_empty() {
         println!("libraries of the system:");
         print!("{}", table(&rows, 0));
@@ -64,7 +61,7 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
         println!("memory: {}", in_units(bytes));
     }
     print_defaults();
-    if let Some(folder) = kernels_folder().filter(|_| needed != [DeviceKind::Cpu]) {
+    if let Some(folder) = kernels_folder().filter(|_| built != [DeviceKind::Cpu]) {
         println!("kernels of GPUs: {}", folder.display());
     }
     match diagnosis.chosen() {

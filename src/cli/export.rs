@@ -8,7 +8,7 @@ use fastai_runtime::device;
 use fastai_runtime::predict::Predictor;
 
 use super::failure::Failure;
-use super::replaced;
+use super::{replaced, saved};
 
 #[derive(clap::Args)]
 pub struct ExportArgs {
@@ -33,6 +33,7 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
     // The weights are only read.
     let picked = device::pick(DeviceWish::Cpu)?;
     let predictor = Predictor::load(&args.run, args.model.as_deref(), &picked.device)?;
+    saved::warn_of_run(&args.run, args.model.as_deref());
     let name = args.model.as_deref().unwrap_or("final");
     let out = args.out.clone().unwrap_or_else(|| match args.run.is_dir() {
         true => args.run.join("models").join(name).with_extension("onnx"),

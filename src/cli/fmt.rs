@@ -1,6 +1,6 @@
 //! `fastai fmt`
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::fmt::{FormatError, format};
@@ -25,11 +25,11 @@ pub fn run(args: &FmtArgs) -> Result<(), Failure> {
 }
 
 fn one(file: &Path, check: bool) -> Result<(), Failure> {
-    let invalid = Failure::Invalid;
     let stdin = file == Path::new("-");
     let bytes = if stdin {
         let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map_err(|error| invalid(format!("cannot read stdin: {error}")))?;
+        let read = std::io::stdin().read_to_end(&mut bytes);
+        read.map_err(|error| Failure::Failed(format!("cannot read stdin: {error}")))?;
         bytes
     } else {
         read_bytes(file)?
@@ -39,11 +39,11 @@ fn one(file: &Path, check: bool) -> Result<(), Failure> {
         Ok(new) => new,
         Err(FormatError::Broken(source)) => {
             output::complain_styled(&format!("{}\n\n", source.render(color::on_stderr())));
-            return Err(invalid(format!("{name} does not parse, so it was left as it is")));
+            return Err(Failure::Invalid(format!("{name} does not parse, so it was left as it is")));
         }
         Err(FormatError::Differs) => {
             let why = format!("formatting {name} would change the recipe; it was left as it is. Please report this");
-            return Err(invalid(why));
+            return Err(Failure::Failed(why));
         }
     };
     let same = new.as_bytes() == bytes;
@@ -53,10 +53,9 @@ fn one(file: &Path, check: bool) -> Result<(), Failure> {
             return Err(Failure::Reported(Exit::Failed));
         }
     } else if stdin {
-        let written = std::io::stdout().write_all(new.as_bytes());
-        written.map_err(|error| invalid(format!("cannot write to stdout: {error}")))?;
+        output::print_as_is(&new);
     } else if !same {
-        write_atomic(file, |out| out.write_all(new.as_bytes())).map_err(|error| invalid(error.to_string()))?;
+        write_atomic(file, |out| out.write_all(new.as_bytes()))?;
     }
     Ok(())
 }

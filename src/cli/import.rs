@@ -33,7 +33,7 @@ pub fn run(args: &ImportArgs) -> Result<(), Failure> {
     };
     let imported = import::notebook(&recipe_name(path), cells.iter().map(String::as_str));
     if imported.translated == 0 {
-        let why = "no call of fastai 0.7 (`ConvLearner.pretrained(..)`, `learn.fit(..)`) is in it";
+        let why = "no call of fastai 0.7 that could begin a recipe is in it, such as `ConvLearner.pretrained(..)`";
         return Err(Failure::Invalid(format!("nothing of {} could be translated: {why}", path.display())));
     }
     let shown = match &args.out {
@@ -65,7 +65,11 @@ pub fn run(args: &ImportArgs) -> Result<(), Failure> {
 fn read(path: &Path) -> Result<String, Failure> {
     let cannot = |error: std::io::Error| Failure::Invalid(format!("cannot read {}: {error}", path.display()));
     let mut bytes = Vec::new();
-    std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes)).map_err(cannot)?;
+    std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(cannot)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let why = format!("{} is larger than {} MiB: remove the outputs of its cells", path.display(), MAX_BYTES >> 20);
+        return Err(Failure::Invalid(why));
+    }
     String::from_utf8(bytes).map_err(|_| Failure::Invalid(format!("{} is not UTF-8", path.display())))
 }
 

@@ -27,10 +27,10 @@ mod lsp;
 mod memory;
 mod new;
 mod numbers;
+mod paths;
 mod plan;
 mod predict;
 mod prediction_writer;
-mod preparation;
 mod prepare;
 mod replaced;
 mod run;
@@ -53,6 +53,8 @@ use std::any::TypeId;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use self::failure::Failure;
 
 /// Train image classifiers from checked recipes.
 #[derive(Parser)]
@@ -102,7 +104,7 @@ enum Command {
     /// Explain an error, a lint or a word of the language: `fastai explain E0404`, `fastai explain fit`
     Explain(explain::ExplainArgs),
     /// Serve editors: findings, completions, pages and formatting of recipes over the language server protocol
-    Lsp(lsp::LspArgs),
+    Lsp,
     /// Turn the fastai 0.7 calls of a notebook or script into a recipe; what has no equivalent stays as comments
     Import(import::ImportArgs),
     /// Say what images show by a published network and its 1000 ImageNet classes
@@ -143,12 +145,18 @@ pub fn main() -> ExitCode {
     let command = program().color(color::ColorWish::before_parsing().of_parser());
     let parsed = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     parsed.color.apply();
-    // These need no defaults and must work beside a broken file.
-    let needs_config = !matches!(parsed.command, Command::Completions(_) | Command::Man(_) | Command::Lsp(_));
-    if let Some(Err(failure)) = needs_config.then(config::load) {
-        return ExitCode::from(failure.report() as u8);
+    match run(parsed.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ExitCode::from(failure.report() as u8),
     }
-    let done = match parsed.command {
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    // These need no defaults and must work beside a broken file.
+    if !matches!(command, Command::Completions(_) | Command::Man(_) | Command::Lsp) {
+        config::load()?;
+    }
+    match command {
         Command::New(args) => new::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Fmt(args) => fmt::run(&args),
@@ -166,7 +174,7 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Submit(args) => submit::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Lsp(args) => lsp::run(&args),
+        Command::Lsp => lsp::run(),
         Command::Import(args) => import::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Summary(args) => summary::run(&args),
@@ -177,6 +185,5 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => completions::man(&args),
         Command::Weights(args) => weights::run(&args),
-    };
-    done.map_or_else(|failure| ExitCode::from(failure.report() as u8), |()| ExitCode::SUCCESS)
+    }
 }

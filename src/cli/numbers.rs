@@ -1,17 +1,6 @@
 //! Numbers as the commands print and read them.
 
-/// `1,234,567`.
-pub fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, d) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(d);
-    }
-    out
-}
+pub use fastai_runtime::data::figures::thousands;
 
 /// `1 batch`, `2,000 batches`.
 pub fn counted(n: u64, one: &str, many: &str) -> String {
@@ -29,23 +18,14 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
-/// The units of [`size`], in small letters, with their bytes.
-const BYTE_UNITS: [(&str, u64); 14] = [
-    ("", 1),
-    ("b", 1),
-    ("k", 1000),
-    ("kb", 1000),
-    ("kib", 1 << 10),
-    ("m", 1_000_000),
-    ("mb", 1_000_000),
-    ("mib", 1 << 20),
-    ("g", 1_000_000_000),
-    ("gb", 1_000_000_000),
-    ("gib", 1 << 30),
-    ("t", 1_000_000_000_000),
-    ("tb", 1_000_000_000_000),
-    ("tib", 1 << 40),
-];
+/// Bytes of a unit of [`size`] in small letters: none, `b`, and `k`, `kb`, `kib` up to `tib`.
+fn unit_bytes(unit: &str) -> Option<u64> {
+    let power = |letter: &str| ["", "k", "m", "g", "t"].iter().position(|known| *known == letter);
+    match unit.strip_suffix("ib") {
+        Some(letter) => power(letter).filter(|power| *power > 0).map(|power| 1u64 << (10 * power)),
+        None => power(unit.strip_suffix('b').unwrap_or(unit)).map(|power| 1000u64.pow(power as u32)),
+    }
+}
 
 /// Reads a number of bytes: `20G`, `1.5 GB`, `8GiB`. K, M, G and T are powers of 1000, KiB to TiB powers of 1024, in small or
 /// large letters; without a unit, the number counts bytes.
@@ -60,7 +40,7 @@ pub fn size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
     let unit = unit.trim_start().to_ascii_lowercase();
-    let (_, bytes) = BYTE_UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+    let bytes = unit_bytes(&unit).ok_or_else(wrong)?;
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
     let whole: u64 = whole.parse().map_err(|_| wrong())?;
     let part = match part {
@@ -79,7 +59,6 @@ mod tests {
 
     #[test]
     fn numbers_read_as_people_write_them() {
-        assert_eq!([0, 999, 1000, 531_463].map(thousands), ["0", "999", "1,000", "531,463"]);
         assert_eq!(counted(1, "epoch", "epochs"), "1 epoch");
         assert_eq!(counted(1000, "epoch", "epochs"), "1,000 epochs");
         assert_eq!([0.44, 75.2, 130.0, 3723.0].map(seconds), ["0.4", "75", "2:10", "1:02:03"]);

@@ -13,8 +13,13 @@ use super::failure::Failure;
 
 /// Writes to standard output. Any error other than a closed pipe ends the program.
 pub fn print(text: Arguments<'_>) {
+    print_as_is(&visible(&text.to_string()));
+}
+
+/// Like [`print`], for text that must come out as it is, like a file.
+pub fn print_as_is(text: &str) {
     let mut out = std::io::stdout().lock();
-    match out.write_all(visible(&text.to_string()).as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let failure = Failure::Failed(format!("cannot write the standard output: {error}"));
             std::process::exit(failure.report() as i32);

@@ -132,6 +132,9 @@ fn predict(args: &PredictArgs) -> Result<Unread, Failure> {
         super::replaced::is_own(path, "--embeddings", &["npy"])?;
     }
     let predictor = args.model.load()?;
+    if !args.quiet {
+        args.model.warn_of_run();
+    }
     let thresholds = stated_thresholds(&predictor, args.threshold)?;
     // A model of another program's version says its tags parted by blanks.
     let recipe = RecipeText::new("the model's recipe", &in_todays_words(&predictor.meta().text), &[]).result.ok();

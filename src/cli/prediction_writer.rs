@@ -89,17 +89,27 @@ struct Csv<W: Write> {
     separator: String,
 }
 
+impl<W: Write> Csv<W> {
+    fn record(&mut self, fields: impl IntoIterator<Item = String>) -> io::Result<()> {
+        self.out.write_record(fields).map_err(|error| match error.into_kind() {
+            // With its kind, which says whether the reader is gone.
+            csv::ErrorKind::Io(error) => error,
+            other => io::Error::other(format!("{other:?}")),
+        })
+    }
+}
+
 impl<W: Write> PredictionWriter for Csv<W> {
     fn begin(&mut self, predictor: &Predictor, _: &Thresholds) -> io::Result<()> {
         let classes = predictor.classes().iter().map(|class| visible_name(class).into_owned());
-        Ok(self.out.write_record(std::iter::once("file".into()).chain(classes).chain(["said".into()]))?)
+        self.record(std::iter::once("file".into()).chain(classes).chain(["said".into()]))
     }
 
     fn row(&mut self, _: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
         let mut fields = vec![visible_name(&said.path.display().to_string()).into_owned()];
         fields.extend(said.probabilities.iter().map(f32::to_string));
         fields.push(visible_name(&names.join(&self.separator)).into_owned());
-        Ok(self.out.write_record(fields)?)
+        self.record(fields)
     }
 
     fn end(&mut self) -> io::Result<()> {

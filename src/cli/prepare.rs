@@ -8,6 +8,7 @@ use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::data::summarise;
 
 use super::failure::{Exit, Failure, each};
+use super::paths::typed;
 use super::source;
 
 #[derive(clap::Args)]
@@ -48,7 +49,7 @@ fn one(file: &Path, args: &PrepareArgs) -> Result<(), Failure> {
         println!("{shown}: {} images, {} classes; commit it", summary.train + summary.valid, summary.classes.len());
         return Ok(());
     }
-    let command = format!("run `fastai prepare {}`", file.display());
+    let command = format!("run `fastai prepare {}`", typed(file));
     if !target.is_file() {
         return Err(Failure::Failed(format!("there is no {shown}: {command}")));
     }

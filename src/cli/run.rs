@@ -104,16 +104,18 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     if let (Err(error @ RunError::NoRoom { .. }), Some(folder)) = (&result, folder) {
         return Err(go_on(args, folder, error));
     }
-    let outcome = result.map_err(|error| unfinished(error, folder))?;
+    let outcome = result.map_err(|error| unfinished(error, folder, args.quiet))?;
     // Without `--quiet`, the run itself has warned.
-    print!("{}", reached(&outcome.summary, args.quiet));
-    println!("run folder: {}", outcome.folder.display());
+    print!("{}{}", reached(&outcome.summary, args.quiet), places(&outcome.folder));
     cache::keep_to_limit(args.cache.as_deref());
-    let report = outcome.folder.join("report.html");
-    if report.is_file() {
-        println!("report: {}", report.display());
-    }
     Ok(())
+}
+
+/// Where the results of the run in `folder` are, in lines.
+fn places(folder: &Path) -> String {
+    let report = folder.join("report.html");
+    let report = if report.is_file() { format!("report: {}\n", report.display()) } else { String::new() };
+    format!("run folder: {}\n{report}", folder.display())
 }
 
 /// Goes on with the run in `folder`, for which this process has no memory left, in a new one that takes its place; returns why it
@@ -154,7 +156,12 @@ fn resuming(folder: &Path) -> String {
 }
 
 /// The failure of the run in `folder`, with the command that goes on with it where that may help.
-fn unfinished(error: RunError, folder: Option<&Path>) -> Failure {
+fn unfinished(error: RunError, folder: Option<&Path>, quiet: bool) -> Failure {
+    if matches!(error, RunError::Diverged { .. } | RunError::LostWeights { .. })
+        && let Some(lost) = folder.and_then(|folder| lost(folder, quiet))
+    {
+        return lost;
+    }
     let Some(folder) = folder.filter(|folder| error.may_pass() && engine::is_unfinished(folder)) else {
         return error.into();
     };
@@ -163,6 +170,14 @@ fn unfinished(error: RunError, folder: Option<&Path>) -> Failure {
         RunError::Stopped(_) => Failure::Stopped(format!("{error}; {command}")),
         _ => Failure::Failed(format!("{error}; once that is put right, {command}")),
     }
+}
+
+/// Prints what the run in `folder` reached whose training lost the numbers, and returns why it failed, with the fold, if one did.
+fn lost(folder: &Path, quiet: bool) -> Option<Failure> {
+    let summary = Summary::read(folder).ok()?;
+    let failure = summary.failure.as_ref().filter(|failure| failure.lost_numbers().is_some())?;
+    print!("{}{}", reached(&summary, quiet), places(folder));
+    Some(Failure::Failed(failure.error.clone()))
 }
 
 /// Refuses a command that asks for another run than the complete one in `folder`. The recipe of the run is only read if the
@@ -196,7 +211,7 @@ fn reached(summary: &Summary, warns: bool) -> String {
     if summary.smoke {
         out += "smoke run: two batches a stage, the numbers mean nothing\n";
     }
-    if let Some(baseline) = &summary.baseline {
+    if let Some(baseline) = summary.baseline.as_ref().filter(|_| summary.r#final.is_some()) {
         let value = figure(baseline.value, 4);
         out += &format!("always saying `{}`: {} {value}\n", baseline.says, baseline.metric.word());
     }
@@ -210,7 +225,7 @@ fn reached(summary: &Summary, warns: bool) -> String {
     if let Some(tta) = &summary.tta {
         out += &line("tta", tta);
     }
-    if let Some(folds) = &summary.folds {
+    if let Some(folds) = summary.folds.as_ref().filter(|folds| folds.each.len() == folds.count) {
         out += &spread(folds);
     }
     if let Some(test) = &summary.test {
@@ -228,7 +243,7 @@ fn spread(folds: &Folds) -> String {
     let columns: Vec<String> =
         folds.spread().iter().map(|s| format!("{} {}{}", s.name, figure(s.mean, 4), deviation(s.deviation))).collect();
     // The figures of all folds are told with and without test-time augmentation, the mean of what the folds end with.
-    let averaged = if folds.each.iter().any(|fold| fold.tta.is_some()) { " with tta" } else { "" };
+    let averaged = if folds.is_augmented() { " with tta" } else { "" };
     format!("mean of {} folds{averaged}: {}\n", folds.each.len(), columns.join("; "))
 }
 
@@ -245,9 +260,30 @@ fn line(what: &str, evaluation: &Evaluation) -> String {
 
 #[cfg(test)]
 mod tests {
-    use fastai_runtime::report::FoldSummary;
+    use fastai_runtime::error::FailedStep;
+    use fastai_runtime::report::{FailureKind, FoldSummary, RunFailure, RunFolder};
 
     use super::*;
+
+    #[test]
+    fn a_run_whose_training_lost_the_numbers_says_why_and_in_which_fold() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("run");
+        let error = || {
+            let step = FailedStep { number: 2, call: "fit(10.0, 5)".into() };
+            RunError::LostWeights { step, parameter: "head.layers.1.norm.running_var".into() }
+        };
+        let said = |folder: Option<&Path>| unfinished(error(), folder, true).text();
+        assert_eq!(said(None), Some(error().to_string()));
+        let text = format!("fold 2: {}", error());
+        let failure = Some(RunFailure { kind: FailureKind::WeightsNotFinite, step: Some(2), error: text.clone() });
+        let run = RunFolder::create(Some(&folder), "A").unwrap();
+        run.write_summary(&Summary { failure, ..Summary::default() }).unwrap();
+        assert_eq!(said(Some(&folder)), Some(text));
+        assert_eq!(places(&folder), format!("run folder: {}\n", folder.display()));
+        std::fs::write(folder.join("report.html"), "").unwrap();
+        assert!(places(&folder).ends_with(&format!("\nreport: {}\n", folder.join("report.html").display())));
+    }
 
     #[test]
     fn a_mean_of_folds_says_whether_it_is_that_of_test_time_augmentation() {

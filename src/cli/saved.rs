@@ -10,6 +10,7 @@ use fastai_runtime::{RunError, device, engine};
 
 use super::device::ModelDevice;
 use super::failure::Failure;
+use super::paths::typed;
 
 /// The results of a run, in its folder.
 const SUMMARY: &str = "summary.json";
@@ -63,6 +64,11 @@ impl SavedModel {
         Predictor::load(&self.run, self.model.as_deref(), &picked.device)
     }
 
+    /// Warns of a model whose run says that its training failed.
+    pub fn warn_of_run(&self) {
+        warn_of_run(&self.run, self.model.as_deref());
+    }
+
     /// The working directory of the run, which relative paths of the recipe refer to.
     ///
     /// # Errors
@@ -74,6 +80,22 @@ impl SavedModel {
     }
 }
 
+/// Warns of a model whose run says that its training failed: of `model`, the folder of the run, or a file in its folder of models;
+/// in the first case of the NAME of `save("NAME")`, or of the last model. Says nothing of a model without its run.
+pub fn warn_of_run(model: &Path, name: Option<&str>) {
+    if let Some(verdict) = verdict_on(model, name) {
+        eprintln!("warning: {}: {verdict}", model.display());
+    }
+}
+
+fn verdict_on(model: &Path, name: Option<&str>) -> Option<String> {
+    if model.is_dir() {
+        return Summary::read(model).ok()?.verdict_on(name);
+    }
+    let models = model.parent().filter(|folder| folder.ends_with("models"))?;
+    Summary::read(models.parent()?).ok()?.verdict_on(Some(model.file_stem()?.to_str()?))
+}
+
 /// The summary of a run.
 ///
 /// # Errors
@@ -81,8 +103,11 @@ impl SavedModel {
 pub fn summary_of(run: &Path) -> Result<Summary, Failure> {
     is_run(run).map_err(Failure::Failed)?;
     if !run.join(SUMMARY).is_file() {
-        let why = "the run was killed before its first results";
-        return Err(Failure::Failed(format!("{0}: {why}: finish it with `fastai run --resume {0}`", run.display())));
+        return Err(Failure::Failed(format!(
+            "{}: the run was killed before its first results: finish it with `fastai run --resume {}`",
+            run.display(),
+            typed(run)
+        )));
     }
     Ok(Summary::read(run)?)
 }

@@ -53,6 +53,9 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
         replaced::is_own(out, "--out", &["csv", "gz"])?;
     }
     let predictor = args.model.load()?;
+    if !args.quiet {
+        args.model.warn_of_run();
+    }
     let thresholds = super::predict::stated_thresholds(&predictor, args.threshold)?;
     let recipe = saved::recipe(&predictor)?;
     let images = match (&args.images, &recipe.data().test) {

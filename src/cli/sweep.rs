@@ -135,6 +135,9 @@ fn conclude(swept: &Swept, spec: &SweepSpec) -> Result<(), Failure> {
     print!("{}", standings(&swept.standings));
     let place = swept.folder.display();
     println!("report: {}", swept.folder.join("report.html").display());
+    if let Some(diverged) = &swept.diverged {
+        return Err(Failure::Failed(diverged.to_string()));
+    }
     if let Some(best) = swept.standings.best() {
         let sound = if best.is_ruined() { " (no combination ended sound)" } else { "" };
         println!("best recipe: {}{sound}", swept.folder.join("best.recipe").display());
@@ -260,7 +263,7 @@ fn origin_of(args: &SweepArgs) -> Result<SweepOrigin, Failure> {
     Ok(SweepOrigin {
         file: fastai_runtime::names::visible_name(&file.to_string_lossy()).into_owned(),
         text,
-        set: args.set.iter().map(|o| format!("{}={}", o.key, o.value)).collect(),
+        set: args.set.iter().map(Override::text).collect(),
         over: args.over.iter().map(Axis::to_string).collect(),
         random: args.random,
         seeds: args.seeds,

@@ -49,6 +49,9 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
         return Err(Failure::Invalid(format!("{data}: another data folder is named: `--data {data}`")));
     }
     let predictor = args.model.load()?;
+    if !args.quiet {
+        args.model.warn_of_run();
+    }
     let recipe = saved::recipe(&predictor)?;
     let root = match &args.data {
         Some(root) => root.clone(),

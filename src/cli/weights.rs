@@ -8,9 +8,6 @@ use fastai_runtime::{RunError, progress};
 use super::failure::Failure;
 use super::table::table;
 
-/// Beside a digest that was not compared with all digits of the published one.
-const FIRST_DIGITS: &str = " (the first digits are published, no more)";
-
 #[derive(clap::Args)]
 pub struct WeightsArgs {
     #[command(subcommand)]
@@ -38,18 +35,20 @@ enum WeightsCommand {
     /// What is known of published weights, or what is in a file
     Info {
         /// A name that `fastai weights list` shows, or a file
-        what: String,
+        what: PathBuf,
     },
 }
 
 pub fn run(args: &WeightsArgs) -> Result<(), Failure> {
     match &args.action {
-        WeightsCommand::List => list(),
-        WeightsCommand::Get { names, from } => return get(names, from.as_deref()),
-        WeightsCommand::Verify { names } => return verify(names),
-        WeightsCommand::Info { what } => return info(what),
+        WeightsCommand::List => {
+            list();
+            Ok(())
+        }
+        WeightsCommand::Get { names, from } => get(names, from.as_deref()),
+        WeightsCommand::Verify { names } => verify(names),
+        WeightsCommand::Info { what } => info(what),
     }
-    Ok(())
 }
 
 fn find(name: &str) -> Result<&'static Published, String> {
@@ -69,7 +68,8 @@ fn find_all(names: &[String]) -> Result<Vec<&'static Published>, Failure> {
 }
 
 fn cache() -> Result<PathBuf, Failure> {
-    weights::cache_folder().ok_or_else(|| Failure::Failed("there is no home folder: $HOME is not set".to_owned()))
+    let why = "there is no home folder to keep weights in: set $HOME, or $XDG_CACHE_HOME to an absolute path";
+    weights::cache_folder().ok_or_else(|| Failure::Failed(why.to_owned()))
 }
 
 fn list() {
@@ -90,11 +90,8 @@ fn list() {
             from,
         ]);
     }
-    print!(
-        "{}",
-        table(&rows, 0)
-            + "\ntop-1 is what the publisher reports on ImageNet, in percent; nothing of it is measured here\n"
-    );
+    print!("{}", table(&rows, 0));
+    println!("\ntop-1 is what the publisher reports on ImageNet, in percent; nothing of it is measured here");
 }
 
 fn get(names: &[String], from: Option<&Path>) -> Result<(), Failure> {
@@ -137,8 +134,7 @@ fn verify(names: &[String]) -> Result<(), Failure> {
             None => Err(format!("not here; `fastai weights get {}`", published.name)),
             Some(path) => match weights::sha256(&path, &mut *progress::auto(false)) {
                 Ok(found) if weights::is_published(published, &path, &found) => {
-                    let digits = if published.has_whole_digest() { "" } else { FIRST_DIGITS };
-                    Ok(format!("{} sha256 {found}{digits}", path.display()))
+                    Ok(format!("{} sha256 {found}{}", path.display(), digits(published)))
                 }
                 Ok(found) => {
                     Err(format!("{} is another file: sha256 {found}, published {}", path.display(), published.sha256))
@@ -157,13 +153,18 @@ fn verify(names: &[String]) -> Result<(), Failure> {
     if wrong.is_empty() { Ok(()) } else { Err(Failure::Failed(format!("not as published: {}", wrong.join(", ")))) }
 }
 
-fn info(what: &str) -> Result<(), Failure> {
-    if let Some(p) = Published::find(what) {
-        let digits = if p.has_whole_digest() { "" } else { FIRST_DIGITS };
+/// What is said beside a digest.
+fn digits(published: &Published) -> &'static str {
+    if published.has_whole_digest() { "" } else { " (the first digits are published, no more)" }
+}
+
+fn info(what: &Path) -> Result<(), Failure> {
+    let name = what.to_string_lossy();
+    if let Some(p) = Published::find(&name) {
         println!("{}: weights of {}", p.name, p.arch);
         println!("from:          {}", p.origin());
         println!("file:          {}\nsize:          {}", p.file, p.size_in_words());
-        println!("sha256:        {}{digits}", p.sha256);
+        println!("sha256:        {}{}", p.sha256, digits(p));
         println!("licence:       {}", p.licence);
         println!("preprocessing: {}; {} pixels", p.preprocessing, p.size);
         println!("classifier:    {}", if p.classifier { "1000 classes of ImageNet" } else { "none, the body alone" });
@@ -177,14 +178,13 @@ fn info(what: &str) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let path = Path::new(what);
-    if !path.is_file() {
-        return find(what).map(drop).map_err(|why| Failure::Invalid(format!("{why}; nor is it a file")));
+    if !what.is_file() {
+        return find(&name).map(drop).map_err(|why| Failure::Invalid(format!("{why}; nor is it a file")));
     }
-    let seen = weights::inspect(path)?;
-    let digest = weights::sha256(path, &mut *progress::auto(false)).map_err(|e| RunError::file("read", path, e))?;
+    let seen = weights::inspect(what)?;
+    let digest = weights::sha256(what, &mut *progress::auto(false)).map_err(|e| RunError::file("read", what, e))?;
     let numbers: usize = seen.tensors.values().map(|shape| shape.iter().product::<usize>()).sum();
-    let mut out = format!("{what}: {}, {} tensors, {numbers} numbers\n", seen.format, seen.tensors.len());
+    let mut out = format!("{name}: {}, {} tensors, {numbers} numbers\n", seen.format, seen.tensors.len());
     out += &format!("sha256:  {digest}\nnetwork: {}\n", seen.arch.unwrap_or("none that is known"));
     for (name, shape) in &seen.tensors {
         out += &format!("  {name} {shape:?}\n");

@@ -110,8 +110,6 @@ pub struct Opened {
     pub found: bool,
     /// What the cache contains from now on.
     pub kept: Kept,
-    /// The file.
-    pub path: PathBuf,
 }
 
 /// What the cache holds of the features of a set.
@@ -139,7 +137,7 @@ impl ActivationCache {
     }
 
     /// The folder that holds all caches.
-    pub fn root(&self) -> &std::path::Path {
+    pub fn root(&self) -> &Path {
         &self.root
     }
 
@@ -214,13 +212,13 @@ impl ActivationCache {
         if let Some(features) = whole_file(&path, digest.as_bytes(), rows, width, progress) {
             // A run may have ended before it removed them.
             partial::remove_of(&path);
-            return Ok(Opened { features, found: true, kept: Kept::Complete, path });
+            return Ok(Opened { features, found: true, kept: Kept::Complete });
         }
         // Runs of one process compute nothing twice: who waited here finds what the other has made.
         let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         let made = path.is_file().then(|| whole_file(&path, digest.as_bytes(), rows, width, &mut Silent)).flatten();
         if let Some(features) = made {
-            return Ok(Opened { features, found: true, kept: Kept::Complete, path });
+            return Ok(Opened { features, found: true, kept: Kept::Complete });
         }
         let images = Rows { key: *digest.as_bytes(), images: image_keys(files)? };
         // Rows that other sets of images share, as those of folds do, and those that a run computed before it was interrupted.
@@ -239,7 +237,7 @@ impl ActivationCache {
                     let features = Features::in_memory(known.and(&computed)?, width);
                     let text = format!("{error}: the activations stay in memory, and the next run computes them again");
                     progress.warn(&text);
-                    return Ok(Opened { features, found, kept: Kept::Missing(computes), path });
+                    return Ok(Opened { features, found, kept: Kept::Missing(computes) });
                 }
             }
         }
@@ -259,10 +257,10 @@ impl ActivationCache {
                     Rows::remove(&path);
                 }
                 progress.warn(&format!("{error}: the activations are read from the files where their rows are"));
-                (Features::scattered(known), Kept::Scattered)
+                (Features::in_files(known), Kept::Scattered)
             }
         };
-        Ok(Opened { features, found, kept, path })
+        Ok(Opened { features, found, kept })
     }
 }
 

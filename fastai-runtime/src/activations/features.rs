@@ -1,10 +1,9 @@
-//! Features of a set of images, in memory or in a file.
+//! Features of a set of images, in memory or in files.
 
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::feature_file::{RowReader, checked, place_of};
+use super::feature_file::{RowReader, checked};
 use super::rows::FoundRows;
 use crate::RunError;
 
@@ -22,12 +21,7 @@ pub struct Features {
 #[derive(Debug)]
 enum Store {
     Memory(Vec<f32>),
-    File {
-        file: File,
-        path: PathBuf,
-    },
-    /// Rows that no file holds in this order.
-    Scattered(FoundRows),
+    Files(FoundRows),
 }
 
 impl Features {
@@ -37,8 +31,8 @@ impl Features {
     }
 
     /// Reads features from where they were found; none is missing.
-    pub(super) fn scattered(rows: FoundRows) -> Self {
-        Features { rows: rows.len(), width: rows.width(), store: Store::Scattered(rows) }
+    pub(super) fn in_files(rows: FoundRows) -> Self {
+        Features { rows: rows.len(), width: rows.width(), store: Store::Files(rows) }
     }
 
     /// Images.
@@ -66,15 +60,7 @@ impl Features {
                     values.extend_from_slice(&all[image * self.width..][..self.width]);
                 }
             }
-            Store::File { file, path } => {
-                let mut reader = RowReader::new(self.width);
-                for &image in images {
-                    assert!(image < self.rows, "image {image} of {}", self.rows);
-                    let read = reader.read(file, place_of(image, self.width), &mut values);
-                    read.map_err(|e| RunError::file("read", path, e))?;
-                }
-            }
-            Store::Scattered(rows) => {
+            Store::Files(rows) => {
                 let mut reader = RowReader::new(self.width);
                 for &image in images {
                     rows.read(image, &mut reader, &mut values)?;
@@ -97,9 +83,9 @@ impl Features {
         in_memory: u64,
     ) -> io::Result<Result<Self, String>> {
         let keep = rows as u64 * width as u64 * 4 <= in_memory;
-        Ok(checked(path, key, rows, width, keep)?.map(|(file, values)| {
-            let store = if keep { Store::Memory(values) } else { Store::File { file, path: path.to_path_buf() } };
-            Features { rows, width, store }
+        Ok(checked(path, key, rows, width, keep)?.map(|(file, values)| match keep {
+            true => Features::in_memory(values, width),
+            false => Features::in_files(FoundRows::of_file(file, path, rows, width)),
         }))
     }
 }

@@ -90,6 +90,12 @@ impl FoundRows {
         found
     }
 
+    /// All rows of a file of features, in their order.
+    pub(super) fn of_file(file: File, path: &Path, rows: usize, width: usize) -> Self {
+        let places = (0..rows).map(|row| Some((0, place_of(row, width)))).collect();
+        FoundRows { files: vec![(file, path.to_path_buf())], places, width }
+    }
+
     /// Takes those of a file's rows that are missing.
     pub(super) fn add(&mut self, wanted: &[ImageKey], file: RowFile) {
         let rows: HashMap<ImageKey, u64> = file.rows.into_iter().collect();
@@ -240,7 +246,7 @@ mod tests {
         found.add(&wanted, computed.finish().unwrap());
         assert_eq!(found.missing(), [0; 0]);
         assert_eq!(found.and(&[]).unwrap(), all);
-        let features = Features::scattered(found);
+        let features = Features::in_files(found);
         assert_eq!((features.rows(), features.width()), (6, 2));
         assert_eq!(features.gather(&[3, 0]).unwrap(), [6.0, -6.0, 5.0, -5.0]);
     }

@@ -163,7 +163,11 @@ impl Bench {
             Work::Predict { network, images, transform } => {
                 predict(network, images, transform, self.workload.size, &self.device);
             }
-            Work::Train(training) => training.step(),
+            Work::Train(training) => {
+                let mut rng = Stream::new(1, "dropout").at(&[]);
+                let Training { learner, optimizer, loss, rates, images, rows } = &mut **training;
+                learner.step(&mut **optimizer, Inputs::Images(images.clone()), &*rows, loss, rates, &mut rng).read();
+            }
         }
         self.device.sync().expect("the device computes");
         started.elapsed().as_secs_f64()
@@ -183,27 +187,11 @@ impl Bench {
     }
 }
 
-impl Training {
-    fn step(&mut self) {
-        let mut rng = Stream::new(1, "dropout").at(&[]);
-        let Self { learner, optimizer, loss, rates, images, rows } = self;
-        learner.step(&mut **optimizer, Inputs::Images(images.clone()), &*rows, loss, rates, &mut rng).read();
-    }
-}
-
 /// Returns decoded images of `side` x `side` pixels.
 fn pictures(count: usize, side: usize) -> Vec<RgbImage> {
     let side = side as u32;
     let pixel = |n: u32, x: u32, y: u32| Rgb([(x * 7 + y + n) as u8, (x + y * 5) as u8, (x * y + n) as u8]);
     (0..count as u32).map(|n| RgbImage::from_fn(side, side, |x, y| pixel(n, x, y))).collect()
-}
-
-/// Returns the normalised images `[batch, 3, size, size]`.
-fn tensor(images: &[RgbImage], transform: &Transform, size: usize, device: &Device) -> Tensor<4> {
-    let mut pixels = vec![0.0; images.len() * 3 * size * size];
-    let each = images.par_iter().zip(pixels.par_chunks_mut(3 * size * size));
-    each.for_each(|(image, out)| transform.valid(image, out));
-    Tensor::from_data(TensorData::new(pixels, [images.len(), 3, size, size]), device)
 }
 
 /// Returns the probabilities of the images.
@@ -214,7 +202,10 @@ fn predict(
     size: usize,
     device: &Device,
 ) -> Probabilities {
-    let inputs = tensor(images, transform, size, device);
+    let mut pixels = vec![0.0; images.len() * 3 * size * size];
+    let each = images.par_iter().zip(pixels.par_chunks_mut(3 * size * size));
+    each.for_each(|(image, out)| transform.valid(image, out));
+    let inputs = Tensor::from_data(TensorData::new(pixels, [images.len(), 3, size, size]), device);
     let logits = device::read(network.forward(inputs)).expect("the network computes in f32");
     Probabilities::of_logits(TaskKind::SingleLabel, logits, CLASSES)
 }

@@ -27,12 +27,21 @@ impl FoundDevice {
         }
     }
 
-    /// The name that the device gives itself, e.g. `NVIDIA H100 PCIe`. This opens the device.
+    /// The name that the device gives itself, e.g. `NVIDIA H100 PCIe`, or the number of the CPU's threads. This opens the device.
     ///
     /// # Errors
     /// The driver's reason if the device does not open.
     pub fn name(&self) -> Result<String, String> {
-        opened_name(&self.device)
+        #[cfg(feature = "gpu")]
+        {
+            if let Some(identity) = super::guard::guarded(|| self.device.identity())? {
+                return Ok(identity.name);
+            }
+        }
+        Ok(match rayon::current_num_threads() {
+            1 => "1 thread".to_string(),
+            threads => format!("{threads} threads"),
+        })
     }
 }
 
@@ -41,17 +50,21 @@ impl DeviceKind {
     pub const ALL: [DeviceKind; 5] =
         [DeviceKind::Cuda, DeviceKind::Metal, DeviceKind::Vulkan, DeviceKind::Wgpu, DeviceKind::Cpu];
 
+    /// The wish for a device of this kind; `None` for one that is named by its address.
+    pub(super) fn wish(self) -> Option<DeviceWish> {
+        match self {
+            DeviceKind::Cuda => Some(DeviceWish::Cuda),
+            DeviceKind::Metal => Some(DeviceWish::Metal),
+            DeviceKind::Vulkan => Some(DeviceWish::Vulkan),
+            DeviceKind::Wgpu => Some(DeviceWish::Wgpu),
+            DeviceKind::Cpu => Some(DeviceWish::Cpu),
+            DeviceKind::Remote => None,
+        }
+    }
+
     /// The word in a recipe and in `--device`.
     pub fn word(self) -> &'static str {
-        match self {
-            DeviceKind::Cuda => DeviceWish::Cuda,
-            DeviceKind::Metal => DeviceWish::Metal,
-            DeviceKind::Vulkan => DeviceWish::Vulkan,
-            DeviceKind::Wgpu => DeviceWish::Wgpu,
-            DeviceKind::Cpu => DeviceWish::Cpu,
-            DeviceKind::Remote => return "remote",
-        }
-        .word()
+        self.wish().map_or("remote", DeviceWish::word)
     }
 
     /// Whether this program contains the kind's backend.
@@ -114,24 +127,4 @@ fn is_software(kind: DeviceKind, device: &Device) -> bool {
     let graphics = matches!(kind, DeviceKind::Metal | DeviceKind::Vulkan | DeviceKind::Wgpu);
     // burn tells an adapter's type only in the debug text of its device.
     graphics && format!("{device:?}").contains("Cpu")
-}
-
-#[cfg(feature = "gpu")]
-fn opened_name(device: &Device) -> Result<String, String> {
-    match super::guard::guarded(|| device.identity())? {
-        Some(identity) => Ok(identity.name),
-        None => Ok(cpu_name()),
-    }
-}
-
-#[cfg(not(feature = "gpu"))]
-fn opened_name(_: &Device) -> Result<String, String> {
-    Ok(cpu_name())
-}
-
-fn cpu_name() -> String {
-    match rayon::current_num_threads() {
-        1 => "1 thread".to_string(),
-        threads => format!("{threads} threads"),
-    }
 }

@@ -198,35 +198,33 @@ pub fn pick(request: impl Into<DeviceRequest>) -> Result<Picked, DeviceError> {
         DeviceRequest::Local { wish, index } => (wish, index),
         DeviceRequest::Remote(address) => return connected(address),
     };
-    let software = std::env::var("FASTAI_SOFTWARE_GPU").is_ok_and(|value| value == "1");
-    let kind = match wish {
-        DeviceWish::Auto => {
-            let (built, missing): (Vec<_>, Vec<_>) = DeviceKind::ALL.into_iter().partition(|kind| kind.is_built());
-            let mut rejected = Vec::new();
-            if !missing.is_empty() {
-                let words: Vec<_> = missing.iter().map(|kind| kind.word()).collect();
-                rejected.push(format!("built without {}", words.join(", ")));
-            }
-            for kind in built {
-                match first_of(kind, 0, false).and_then(|found| opened(found).map_err(|error| error.to_string())) {
-                    Ok(picked) => return Ok(Picked { rejected, ..picked }),
-                    Err(reason) => rejected.push(reason),
-                }
-            }
-            return Err(DeviceError::Missing { request: wish.into(), reason: rejected.join("; ") });
-        }
-        DeviceWish::Cuda => DeviceKind::Cuda,
-        DeviceWish::Metal => DeviceKind::Metal,
-        DeviceWish::Vulkan => DeviceKind::Vulkan,
-        DeviceWish::Wgpu => DeviceKind::Wgpu,
-        DeviceWish::Cpu => DeviceKind::Cpu,
+    let Some(kind) = DeviceKind::ALL.into_iter().find(|kind| kind.wish() == Some(wish)) else {
+        return pick_auto();
     };
     if !kind.is_built() {
         return Err(DeviceError::NotBuilt { kind });
     }
+    let software = std::env::var("FASTAI_SOFTWARE_GPU").is_ok_and(|value| value == "1");
     let found = first_of(kind, index.unwrap_or(0), software)
         .map_err(|reason| DeviceError::Missing { request: DeviceRequest::Local { wish, index }, reason })?;
     opened(found)
+}
+
+/// The first device that computes, in the order of [`DeviceKind::ALL`].
+fn pick_auto() -> Result<Picked, DeviceError> {
+    let (built, missing): (Vec<_>, Vec<_>) = DeviceKind::ALL.into_iter().partition(|kind| kind.is_built());
+    let mut rejected = Vec::new();
+    if !missing.is_empty() {
+        let words: Vec<_> = missing.iter().map(|kind| kind.word()).collect();
+        rejected.push(format!("built without {}", words.join(", ")));
+    }
+    for kind in built {
+        match first_of(kind, 0, false).and_then(|found| opened(found).map_err(|error| error.to_string())) {
+            Ok(picked) => return Ok(Picked { rejected, ..picked }),
+            Err(reason) => rejected.push(reason),
+        }
+    }
+    Err(DeviceError::Missing { request: DeviceWish::Auto.into(), reason: rejected.join("; ") })
 }
 
 /// Device number `index` of a kind; software adapters count only if they are allowed.

@@ -8,13 +8,14 @@ use super::folds::KeptFold;
 use super::session::Session;
 use super::{HeldOut, Outcome};
 use crate::RunError;
-use crate::error::{FailedStep, Reached};
+use crate::error::Reached;
 use crate::predict::Predictor;
 use crate::report::{BatchRow, RunFailure, Status};
 
 impl Session<'_> {
     /// Completes a run after its last step. What is kept of a fold goes to the file `keep`.
     pub(super) fn complete(mut self, keep: Option<&Path>) -> Result<Outcome, RunError> {
+        // Of a run that an earlier version took through all steps.
         if let Some(lost) = self.lost_weights() {
             return Err(self.failed(lost));
         }
@@ -50,12 +51,12 @@ impl Session<'_> {
     }
 
     /// That the network has values that are not finite, which no model may have, and the step that lost them.
-    fn lost_weights(&self) -> Option<RunError> {
+    pub(super) fn lost_weights(&self) -> Option<RunError> {
         let parameter = self.learner.network().valid().not_finite()?;
         let stages = &self.summary.stages;
         let lost = self.summary.ruined_by().map(|(stage, _)| stage);
         let stage = lost.or_else(|| stages.iter().rev().find(|stage| stage.kind.changes_weights())).or(stages.last())?;
-        Some(RunError::LostWeights { step: FailedStep { number: stage.step + 1, call: stage.text.clone() }, parameter })
+        Some(RunError::LostWeights { step: stage.named(), parameter })
     }
 
     /// The final network's predictions of the validation images.
@@ -85,7 +86,7 @@ impl Session<'_> {
         if let Err(second) = self.write() {
             self.progress.warn(&second.to_string());
         }
-        // All steps are through, and nothing can go on from such weights.
+        // What is kept is from before the step that lost them, which would lose them again.
         if let RunError::LostWeights { .. } = error
             && let Err(second) = self.snapshots.remove()
         {

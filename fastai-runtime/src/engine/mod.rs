@@ -1,4 +1,4 @@
-//! Executes a checked recipe.
+//! Executes checked recipes: [`run`], [`resume`], [`validate`](validate()) and [`probe`](probe()).
 
 mod beginning;
 mod course_watch;
@@ -72,33 +72,33 @@ pub struct RunOptions {
     pub seed: Option<u64>,
     /// CPU threads; default all cores.
     pub threads: Option<usize>,
-    /// Bytes that the network may take on the CPU; default what the process may have. Batches that need more pass the body in
-    /// parts.
+    /// Bytes that the network may take on the CPU; default all memory that the process may have. Batches that need more pass the
+    /// body in parts.
     pub memory: Option<u64>,
-    /// Runs two batches per stage to test that every stage works.
+    /// Runs two batches per stage to test that every stage works; the results mean nothing.
     pub smoke: bool,
     /// Where activations are cached; default `$FASTAI_CACHE`, else `.fastai/activations` in the working directory.
     pub cache: Option<PathBuf>,
     /// The images for a recipe with `data: given`; the recipe's batch size and policies apply.
     pub dataset: Option<Dataset>,
-    /// The loss for a recipe with `loss: given`. Resuming takes it again.
+    /// The loss for a recipe with `loss: given`. [`resume`] needs the same loss again.
     pub loss: Option<Arc<dyn Criterion>>,
-    /// Metrics of the program, which are measured after those of the recipe wherever the run measures. Resuming takes the
-    /// same ones again.
+    /// Metrics of the program, in addition to those of the recipe. [`resume`] needs the same metrics again.
     pub metrics: Vec<Arc<dyn Measure>>,
-    /// The classes that the data must have, in their order; an error names the differences before training. Any classes
-    /// unless given. [`Run`] gives those of a recipe with a summary.
+    /// The classes that the data must have, in their order; default any classes. If the data have others, an error names the
+    /// differences before training. [`Run`] sets the classes of a recipe with a summary.
     pub classes: Option<Vec<String>>,
     /// Asks the run to stop at the next batch.
     pub stop: StopSignal,
-    /// Time after which a fit keeps its state, so that a killed run continues from there; default a minute. A state that takes
-    /// long to write is kept less often, so that all of them take at most a hundredth of the time, unless this is zero.
+    /// Time after which a fit keeps its state, so that a killed run can continue from there; default a minute, zero keeps every
+    /// batch. Unless it is zero, a state that takes long to write is kept less often: writing takes at most a hundredth of the
+    /// time.
     pub snapshot_every: Option<Duration>,
     /// Overrides whether the recipe's `report.html` is written.
     pub report: Option<bool>,
-    /// Says where the run is once it has begun, also if it fails.
+    /// Receives the run folder as soon as the run has one, also if the run fails later.
     pub place: RunPlace,
-    /// Shares the surveys of data sets with other runs. Each run makes its own unless given; ignored with `dataset`.
+    /// Shares the surveys of data sets with other runs; default a survey per run. Ignored with `dataset`.
     pub surveys: Option<Surveys>,
 }
 
@@ -111,10 +111,10 @@ pub struct RunOptions {
 /// outcome is the ensemble of their networks.
 ///
 /// # Errors
-/// Errors that can be detected before training are reported first: missing weights, a missing device, all findings about
-/// the data at once, an output folder that cannot be written. Later errors are a loss that diverges, a finder without a
-/// suggestion, and a full disk. A stopped run saves its weights and returns [`RunError::Stopped`]; the run folder of a
-/// stopped or failed run keeps the results so far.
+/// Before training: missing weights, a missing device, all findings about the data at once, a network that does not fit into
+/// memory, an output folder that cannot be written. During training: a loss that is no longer finite, a finder without a
+/// suggestion, a failing device, a full disk. A stopped run saves its weights and returns [`RunError::Stopped`]; the run folder
+/// of a stopped or failed run keeps the results so far.
 pub fn run(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress) -> Result<Outcome, RunError> {
     on_threads(options, || match recipe.data().valid.turns() {
         Some(_) => folds::run(recipe, options, progress),
@@ -122,7 +122,7 @@ pub fn run(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress) -
     })
 }
 
-/// Continues the run in `folder` from the batch whose state was kept last, whether it was stopped, failed or was killed.
+/// Continues the run in `folder`, which was stopped, failed or was killed, from the last state that it kept.
 ///
 /// On the CPU, the final weights and the figures of every epoch equal those of an uninterrupted run bit for bit.
 /// `options.out` is ignored; seed and `smoke` must match those of the run or be absent.
@@ -159,11 +159,11 @@ pub fn recipe_of_run(folder: &Path) -> Result<String, RunError> {
     Ok(snapshot_folder::SnapshotFolder::take(folder)?.read()?.0.recipe)
 }
 
-/// Returns the summary of the run in `folder` if it is complete, and removes what a process left that was killed right after
-/// the end. A run that is not complete writes its summary anew, so it is not read.
+/// Returns the summary of the run in `folder`; `None` if the run is not complete. Also removes what a process left that was
+/// killed right after the end of the run.
 ///
 /// # Errors
-/// A summary that is damaged or was edited.
+/// If the summary is damaged or was edited.
 pub fn completed(folder: &Path) -> Result<Option<Summary>, RunError> {
     if is_unfinished(folder) || !folder.join("summary.json").is_file() {
         return Ok(None);
@@ -202,20 +202,20 @@ fn on_threads<T: Send>(options: &RunOptions, work: impl FnOnce() -> Result<T, Ru
     pool.install(work)
 }
 
-/// Runs a recipe that holds the same images out throughout. What is kept of a fold goes to the file `keep`.
+/// Runs a recipe that holds the same images out throughout: on its own, or as one of several folds that are held out in turn.
 fn run_here(
     recipe: &Recipe,
     options: &RunOptions,
     progress: &mut dyn Progress,
     paused: Option<Paused>,
-    keep: Option<&Path>,
+    fold: Option<folds::OneFold<'_>>,
 ) -> Result<Outcome, RunError> {
     let started = Instant::now();
-    let mut session = Session::open(recipe, options, progress, paused, keep.is_some())?;
+    let mut session = Session::open(recipe, options, progress, paused, fold.map(|fold| fold.across))?;
     let result = session.run_unfinished(started);
     session.summary.seconds = session.wall_time(started.elapsed().as_secs_f64());
     match result {
-        Ok(()) => session.complete(keep),
+        Ok(()) => session.complete(fold.map(|fold| fold.keep)),
         Err(RunError::Stopped(_)) => Err(session.stopped()),
         Err(error) => Err(session.failed(error)),
     }

@@ -19,7 +19,9 @@ use super::truths::{Losses, Truths};
 use super::{RunOptions, fits_memory, keeping, measured, notes_of_parts, supplied};
 use crate::RunError;
 use crate::activations::ActivationCache;
-use crate::data::{DataError, Dataset, Finding, FindingKind, Health, Preparation, Reading, merged_batches};
+use crate::data::{
+    AcrossFolds, DataError, Dataset, Finding, FindingKind, Health, Preparation, Reading, merged_batches,
+};
 use crate::device::{self, DeviceKind, HalfFloat, Picked};
 use crate::keeping_times::KeepingTimes;
 use crate::models::weights::Found;
@@ -32,13 +34,13 @@ use crate::train::Learner;
 
 impl<'a> Session<'a> {
     /// Opens everything that a run needs, cheapest first, and creates the run folder last; or continues where `paused`
-    /// ended. `in_turn`: whether the run is one of several folds that are held out in turn.
+    /// ended. `across`: what is the same for all folds, if the run is one of several folds that are held out in turn.
     pub(super) fn open(
         recipe: &'a Recipe,
         options: &RunOptions,
         progress: &'a mut dyn Progress,
         paused: Option<Paused>,
-        in_turn: bool,
+        across: Option<&AcrossFolds>,
     ) -> Result<Self, RunError> {
         let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
         cache.check()?;
@@ -46,7 +48,7 @@ impl<'a> Session<'a> {
         if let Some(paused) = &paused {
             refuse(&paused.folder, supplied::differences(&paused.snapshot.own_metrics, &options.metrics))?;
         }
-        let opening = Opening::of(recipe, options, paused.as_ref(), in_turn);
+        let opening = Opening::of(recipe, options, paused.as_ref(), across);
         if let Some(warning) = paused.as_ref().and_then(|paused| repeats(&paused.folder)) {
             progress.warn(&warning);
         }
@@ -120,7 +122,7 @@ impl<'a> Session<'a> {
 }
 
 /// That the run in `folder` failed by what its batches do, and does so again; what is read there is only said.
-fn repeats(folder: &Path) -> Option<String> {
+pub(super) fn repeats(folder: &Path) -> Option<String> {
     let lost = Summary::read(folder).ok()?.failure?.lost_numbers()?;
     Some(format!(
         "the run in {} goes on, but {lost}, and the same batches follow at the same rates: lower them and run anew",
@@ -134,8 +136,8 @@ struct Opening<'o> {
     options: &'o RunOptions,
     seed: u64,
     smoke: bool,
-    /// Whether it is one of several folds that are held out in turn.
-    in_turn: bool,
+    /// What is the same for all folds, if it is one of several folds that are held out in turn.
+    across: Option<&'o AcrossFolds>,
 }
 
 /// Where a run trains.
@@ -163,10 +165,15 @@ struct RunData {
 }
 
 impl<'o> Opening<'o> {
-    fn of(recipe: &'o Recipe, options: &'o RunOptions, paused: Option<&Paused>, in_turn: bool) -> Self {
+    fn of(
+        recipe: &'o Recipe,
+        options: &'o RunOptions,
+        paused: Option<&Paused>,
+        across: Option<&'o AcrossFolds>,
+    ) -> Self {
         let smoke = paused.map_or(options.smoke, |paused| paused.snapshot.smoke);
         let seed = paused.map_or(options.seed.unwrap_or(recipe.seed()), |paused| paused.snapshot.seed);
-        Opening { recipe, options, seed, smoke, in_turn }
+        Opening { recipe, options, seed, smoke, across }
     }
 
     /// Finds the weights of the body, and checks that they fit; `None` of random ones, and of a run that has trained its own.
@@ -199,7 +206,7 @@ impl<'o> Opening<'o> {
     /// Opens the data, and checks that it can be trained on, with the classes that were stated and the images that the run began
     /// with.
     fn data(&self, cache: &Path, paused: Option<&Paused>, progress: &mut dyn Progress) -> Result<RunData, RunError> {
-        let wanted = WantedData { recipe: self.recipe, smoke: self.smoke, in_turn: self.in_turn };
+        let wanted = WantedData { recipe: self.recipe, smoke: self.smoke, across: self.across };
         let (dataset, health, reading) = open_data(&wanted, self.options, cache, progress)?;
         let stated = self.options.classes.as_deref();
         if let Some(stated) = stated

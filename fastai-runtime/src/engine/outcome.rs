@@ -29,24 +29,24 @@ pub struct Outcome {
     /// What a label is.
     pub task: TaskKind,
     /// The final network's predictions of the validation images; `None` without such images, and for a run that was loaded from
-    /// its folder. Of a run with folds, those of all folds, each predicted by the network that did not train on it.
+    /// its folder. In a run with folds, the out-of-fold predictions of all images.
     pub held_out: Option<HeldOut>,
     pub(super) predictor: Predictor,
     pub(super) supplied: Supplied,
 }
 
-/// Predictions of the images that a run holds out, with their labels, all in the order of the data set; of a run with folds,
-/// fold after fold.
+/// Predictions of the images that a run holds out, with their labels, in the order of the data set; in a run with folds, one
+/// fold after the other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeldOut {
     /// The images' ids.
     pub ids: Vec<String>,
-    /// What the network predicts, one plain prediction each.
+    /// Plain predictions, `[image, class]`.
     pub probabilities: Probabilities,
-    /// What it predicts with test-time augmentation, by the recipe's last `tta` step.
+    /// Predictions with test-time augmentation, `[image, class]`, by the recipe's last `tta` step; `None` without such a step.
     #[serde(default)]
     pub augmented: Option<Probabilities>,
-    /// What is true.
+    /// The labels.
     pub truth: Truth,
 }
 
@@ -90,13 +90,13 @@ impl Outcome {
         self.predictor().predict_files(paths, None, watch)
     }
 
-    /// Returns the network as a predictor: for test-time augmentation, for more images than fit into memory, for
-    /// submissions. Of a run with folds, the ensemble of their networks.
+    /// Returns the network as a predictor, or the ensemble of a run with folds. A predictor also offers test-time augmentation,
+    /// embeddings, and predictions of more images than fit into memory. Clones share the weights.
     pub fn predictor(&self) -> Predictor {
         self.predictor.clone()
     }
 
-    /// The trained network, without autodiff; of a run with folds, that of each.
+    /// The trained network, without autodiff; in a run with folds, the network of each fold.
     pub fn networks(&self) -> impl ExactSizeIterator<Item = &Network> {
         self.predictor.networks()
     }

@@ -10,6 +10,7 @@ use super::text_differences::text_differences;
 use super::{RunOptions, completed};
 use crate::RunError;
 use crate::error::ResumeError;
+use crate::predict::saved_models;
 use crate::report::Summary;
 
 /// An incomplete run, ready to continue.
@@ -32,7 +33,7 @@ impl Paused {
             let run = folder.to_path_buf();
             let why = match completed(folder) {
                 Ok(Some(summary)) => ended(folder, &summary, Some(recipe), options),
-                _ if folder.is_dir() => ResumeError::NoSnapshot(run),
+                _ if folder.is_dir() => failed(folder).unwrap_or(ResumeError::NoSnapshot(run)),
                 _ => ResumeError::NoFolder(run),
             };
             return Err(why.into());
@@ -84,6 +85,13 @@ pub(super) fn ended(folder: &Path, run: &Summary, recipe: Option<&Recipe>, optio
     } else {
         ResumeError::CompleteOther { folder, differences }
     }
+}
+
+/// Why a run in `folder` that keeps no state does not go on, if its training lost the numbers, as it would again.
+fn failed(folder: &Path) -> Option<ResumeError> {
+    let failure = Summary::read(folder).ok()?.failure?;
+    let error = failure.lost_numbers().map(|_| failure.error)?;
+    Some(ResumeError::Failed { folder: folder.to_path_buf(), error, models: saved_models(folder) })
 }
 
 /// Returns an error if anything differs from the run in `folder`.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-/// The folder of a run, for the program that started it, as soon as the run could be resumed from there; a run that fails
-/// keeps it. Of several runs with the same options, it is that of the first. Cheap to clone.
+/// Tells the program that started a run where the run folder is, as soon as the run could be resumed from there, also if the run
+/// fails later. Several runs with the same options report the folder of the first one. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct RunPlace(Arc<OnceLock<PathBuf>>);
 

@@ -73,10 +73,7 @@ impl Session<'_> {
                 Some(look) => look,
                 None => self.look_at(Part::Valid, size, &loss)?,
             };
-            let found = measured::evaluation(MeasuredSet::Valid, &look, loss.truth(), &self.metrics, seed, &counters);
-            self.summary.r#final = Some(found);
-            self.hold_against_baseline(&look, loss.truth());
-            self.look = Some(look);
+            self.ends_with(look, &loss);
         }
         if let Some(loss) = self.test_loss.clone() {
             let look = self.look_at(Part::Test, size, &loss)?;
@@ -90,10 +87,32 @@ impl Session<'_> {
                 self.summary.test_tta = Some(found);
             }
         }
+        self.warn_of_end();
+        Ok(())
+    }
+
+    /// Ends with what the last fit measured, if the network is no longer one that could be measured.
+    pub(super) fn end_lost(&mut self) {
+        if let Some((look, loss)) = self.look.take().zip(self.valid_loss.clone()) {
+            self.ends_with(look, &loss);
+        }
+        self.warn_of_end();
+    }
+
+    /// Makes these predictions of the validation part the final ones.
+    fn ends_with(&mut self, look: Look, loss: &Loss) {
+        let (truth, counters) = (loss.truth(), [self.stages.len() as u64]);
+        let found = measured::evaluation(MeasuredSet::Valid, &look, truth, &self.metrics, self.seed, &counters);
+        self.summary.r#final = Some(found);
+        self.hold_against_baseline(&look, truth);
+        self.look = Some(look);
+    }
+
+    /// Warns of a run that ends with less than it could have.
+    fn warn_of_end(&mut self) {
         for warning in self.summary.lost_in_short().into_iter().chain(self.summary.unbeaten()) {
             self.progress.warn(&warning);
         }
-        Ok(())
     }
 
     /// Compares the trained network with the best constant answer.

@@ -88,7 +88,7 @@ pub(super) fn open_data(
 }
 
 fn survey(
-    &WantedData { recipe, smoke, in_turn }: &WantedData<'_>,
+    &WantedData { recipe, smoke, across }: &WantedData<'_>,
     options: &RunOptions,
     cache: &Path,
     progress: &mut dyn Progress,
@@ -98,7 +98,7 @@ fn survey(
     let preflight = Preflight {
         limit: smoke.then_some(2 * data.batch as usize),
         known: Some(&known),
-        in_turn,
+        across,
         ..Preflight::of(recipe, &options.stop)
     };
     let (mut dataset, health) = match &options.dataset {

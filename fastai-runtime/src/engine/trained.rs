@@ -20,8 +20,9 @@ use crate::{RunError, device, slow_kernels};
 
 /// Runs a recipe; implemented for every [`Experiment`].
 pub trait Run: Experiment {
-    /// Runs the recipe silently, except that a program whose kernels are not optimised says so on standard error, once in a
-    /// process. See [`run`].
+    /// Runs the recipe without progress output. See [`run`].
+    ///
+    /// If the kernels are not optimised, the program says so once on standard error.
     ///
     /// # Errors
     /// Those of [`run`].
@@ -75,8 +76,9 @@ impl<E: Experiment> Trained<E> {
     /// Loads the result of a run of this recipe: `run` is its folder, or a model file in it.
     ///
     /// # Errors
-    /// If the model belongs to another recipe, by name, or to an earlier text of this one; the error shows the lines that
-    /// differ. If the recipe's data have a summary, a model of other classes, which the error names.
+    /// If there is no model or it is damaged; if it belongs to a recipe with another name, or to an earlier text of this recipe
+    /// (the error shows the lines that differ); if the recipe's data have a summary and the model has other classes (the error
+    /// names them).
     pub fn load(run: impl AsRef<Path>) -> Result<Self, RunError> {
         let run = run.as_ref();
         let picked = device::pick(E::recipe().device())?;
@@ -92,8 +94,8 @@ impl<E: Experiment> Trained<E> {
         Ok(Trained { outcome: Outcome::loaded(predictor, summary, folder, batches), recipe: PhantomData })
     }
 
-    /// Loads a model of this recipe from the bytes of its `.safetensors` file, such as those that a program contains. It has
-    /// no run folder and no results of its run.
+    /// Loads a model of this recipe from the bytes of its `.safetensors` file, such as those that `include_model!` embeds. The
+    /// result has no run folder and no results of the run.
     ///
     /// # Errors
     /// Those of [`load`](Self::load).
@@ -106,14 +108,15 @@ impl<E: Experiment> Trained<E> {
         Ok(Trained { outcome, recipe: PhantomData })
     }
 
-    /// Measures with the program's loss and metrics of these options, as the result of a run with them does.
+    /// Makes [`validate`](Self::validate) and [`validate_on`](Self::validate_on) use the loss and the metrics of these options,
+    /// as in a run with them.
     #[must_use]
     pub fn measuring_with(mut self, options: &RunOptions) -> Self {
         self.outcome.supplied = Supplied::of(options);
         self
     }
 
-    /// Probabilities of image files, in their order. See [`Outcome::predict`].
+    /// Returns the probabilities of image files, `[image, class]`, in their order. See [`Outcome::predict`].
     ///
     /// # Errors
     /// Those of [`Outcome::predict`].
@@ -121,8 +124,8 @@ impl<E: Experiment> Trained<E> {
         self.outcome.predict(paths).map(Predictions::into_task)
     }
 
-    /// Probabilities of images in memory, in their order. See [`Predictor::predict`]; a program that predicts often keeps
-    /// [`Outcome::predictor`].
+    /// Returns the probabilities of images in memory, `[image, class]`, in their order. See [`Predictor::predict`]. A program
+    /// that predicts often keeps [`Outcome::predictor`].
     ///
     /// # Errors
     /// Those of [`Predictor::predict`].
@@ -130,7 +133,7 @@ impl<E: Experiment> Trained<E> {
         self.outcome.predictor().predict(images).map(Predictions::into_task)
     }
 
-    /// What the model says of images in memory, in their order, with the classes as a type.
+    /// Returns a prediction for each image in memory, in their order, with the classes as a type.
     ///
     /// # Errors
     /// Those of [`Predictor::predict`].
@@ -141,7 +144,7 @@ impl<E: Experiment> Trained<E> {
         Ok(typed(&self.predict_images(images)?))
     }
 
-    /// What the model says of image files, in their order, with the classes as a type.
+    /// Returns a prediction for each image file, in their order, with the classes as a type.
     ///
     /// # Errors
     /// Those of [`Outcome::predict`].
@@ -157,7 +160,8 @@ impl<E: Experiment> Trained<E> {
     /// The recipe's data folder must be where it was during training.
     ///
     /// # Errors
-    /// Those of [`validate`](super::validate()). With `data: given`, call [`validate_on`](Self::validate_on) with the images instead.
+    /// Those of [`validate`](super::validate()). With `data: given`, call [`validate_on`](Self::validate_on) with the images
+    /// instead.
     pub fn validate(&self) -> Result<Validated<E::Task>, RunError> {
         let recipe = E::recipe();
         let directory = self.outcome.summary.directory.as_deref().unwrap_or(Path::new(""));

@@ -21,7 +21,7 @@ use crate::report::{Evaluation, MeasuredSet};
 use crate::train::{Learner, Loss, criterion};
 use crate::{RunError, device};
 
-/// What measuring may take of the machine.
+/// Limits on the threads and the memory of a measurement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MeasuringLimits {
     /// Threads that decode and transform; `None` means one per CPU core.
@@ -64,9 +64,10 @@ impl Validated {
 /// Measures the model of `recipe` on the validation images of the data in `root`.
 ///
 /// On the data of the run, these are the run's own validation images, read as the run read them (through scaled copies, if
-/// it used them), and the results equal those that the run reported: the loss weights classes as the run's did. On another
-/// data set with the same layout, they are the images that the recipe's split holds out; all of its classes must be classes
-/// of the model. An ensemble is measured out of fold: each image is predicted by the network that did not train on it. The loss of a recipe with `loss: given` is NaN here; `Trained::validate` measures with the program's.
+/// it used them). The results equal those that the run reported, including the class weights of the loss. On another data set
+/// with the same layout, these are the images that the recipe's split holds out; all classes of that data set must be classes of
+/// the model. An ensemble is measured out of fold: each image is predicted by the network that did not train on it. The loss of a
+/// recipe with `loss: given` is NaN here; `Trained::validate` measures with the loss of the program.
 ///
 /// # Errors
 /// All findings about the data set at once; [`RunError::TooLarge`] if the network does not fit into the memory;

@@ -21,16 +21,8 @@ pub struct WantedCache {
     pub text: String,
     /// Image side, pixels.
     pub size: u32,
-    /// The part.
-    pub part: Part,
-    /// Number of images.
-    pub images: usize,
-    /// The architecture.
-    pub network: String,
-    /// The digest of the body's weights.
-    pub body: String,
-    /// How images are prepared.
-    pub preparation: String,
+    /// What they are of, as a run would keep it beside them, without the run's working directory.
+    pub purpose: Purpose,
     /// What the cache holds of them; `None` of scaled copies, whose names only a run knows.
     pub held: Option<CacheContent>,
     /// What the cache holds of the same images by another body or preparation, where it holds nothing that a run would use: those
@@ -89,13 +81,11 @@ pub fn wanted_caches(recipe: &Recipe, cache: &ActivationCache) -> Result<WantedC
         workers: 1,
         seed: recipe.seed(),
     };
-    let mut sizes = Vec::new();
     for (step, stage) in untrained {
         let size = stage.state.size;
-        if sizes.contains(&size) {
+        if wanted.caches.iter().any(|known| known.size == size) {
             continue;
         }
-        sizes.push(size);
         let preparation = preparation.at_size(size).signature();
         let key = CacheKey::new(&body, &preparation);
         for (part, items) in Part::ALL.into_iter().zip([&dataset.train, &dataset.valid, &dataset.test]) {
@@ -111,18 +101,16 @@ pub fn wanted_caches(recipe: &Recipe, cache: &ActivationCache) -> Result<WantedC
                 Some(held) if held.images == 0 => cache.purposes_of(&files)?,
                 _ => Vec::new(),
             };
-            wanted.caches.push(WantedCache {
-                step,
-                text: stage.text.clone(),
-                size,
+            let purpose = Purpose {
+                recipe: recipe.name().to_string(),
+                directory: None,
                 part,
                 images: files.len(),
                 network: network.arch().to_string(),
                 body: body.clone(),
                 preparation: preparation.clone(),
-                held,
-                others,
-            });
+            };
+            wanted.caches.push(WantedCache { step, text: stage.text.clone(), size, purpose, held, others });
         }
     }
     Ok(wanted)

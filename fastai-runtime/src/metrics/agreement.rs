@@ -4,7 +4,7 @@
 use fastai_dsl::{KappaWeights, Metric};
 
 use super::statistic::{Statistic, Weighted};
-use super::tally::{Tally, absent, pairs};
+use super::tally::{Tally, pairs, support};
 use super::{Probabilities, Truth};
 
 /// Mean recall of the classes that the images have.
@@ -26,7 +26,8 @@ impl Statistic for BalancedAccuracy {
     }
 
     fn left_out(&self, truth: &Truth, classes: usize) -> Vec<usize> {
-        absent(truth, classes)
+        let support = support(truth, classes);
+        (0..classes).filter(|&class| support[class] == 0).collect()
     }
 }
 

@@ -4,6 +4,7 @@ use fastai_dsl::Metric;
 use rayon::prelude::*;
 
 use super::statistic::{Statistic, Weighted};
+use super::tally::support;
 use super::{Measure, Probabilities, Truth, mean};
 
 /// Area under the ROC curve: the mean over the classes, each against the rest, or over the tags, with a bootstrap interval.
@@ -17,15 +18,12 @@ impl Statistic for Auroc {
     language_metric!(self => Metric::Auroc);
 
     fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
-        let rankings = rankings(predicted, truth, &measured_classes(truth, predicted.classes()));
+        let rankings = rankings(predicted, truth, &measured_classes(truth, predicted.classes(), has_curve));
         Some(Box::new(move |times| macro_average(&rankings, |ranking| area(ranking, times))))
     }
 
     fn left_out(&self, truth: &Truth, classes: usize) -> Vec<usize> {
-        let measured = measured_classes(truth, classes);
-        (0..classes)
-            .filter(|&class| !measured.iter().any(|&m| m == class || classes == 2 && is_single(truth)))
-            .collect()
+        unmeasured_classes(truth, classes, has_curve)
     }
 }
 
@@ -41,10 +39,6 @@ pub fn auroc(predicted: &Probabilities, truth: &Truth) -> f64 {
     Auroc.value(predicted, truth)
 }
 
-fn is_single(truth: &Truth) -> bool {
-    matches!(truth, Truth::Classes(_))
-}
-
 /// Whether an image bears a class.
 fn bears(truth: &Truth, image: usize, class: usize) -> bool {
     match truth {
@@ -54,14 +48,23 @@ fn bears(truth: &Truth, image: usize, class: usize) -> bool {
     }
 }
 
-/// The classes that have a curve.
-fn measured_classes(truth: &Truth, classes: usize) -> Vec<usize> {
-    let first = usize::from(classes == 2 && is_single(truth));
-    let has_both = |&class: &usize| {
-        let bearing = (0..truth.len()).filter(|&image| bears(truth, image, class)).count();
-        bearing > 0 && bearing < truth.len()
-    };
-    (first..classes).filter(has_both).collect()
+/// Whether a class has a curve that so many of the images bear.
+fn has_curve(bearing: usize, images: usize) -> bool {
+    bearing > 0 && bearing < images
+}
+
+/// The classes that count by the number of images that bear them, of all; of two classes the second alone.
+pub(super) fn measured_classes(truth: &Truth, classes: usize, counts: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+    let first = usize::from(classes == 2 && matches!(truth, Truth::Classes(_)));
+    let support = support(truth, classes);
+    (first..classes).filter(|&class| counts(support[class], truth.len())).collect()
+}
+
+/// The classes that do not count; the second of two stands for both.
+pub(super) fn unmeasured_classes(truth: &Truth, classes: usize, counts: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+    let measured = measured_classes(truth, classes, counts);
+    let both = classes == 2 && matches!(truth, Truth::Classes(_)) && !measured.is_empty();
+    (0..classes).filter(|class| !both && !measured.contains(class)).collect()
 }
 
 /// An image in the order of its probability of one class.

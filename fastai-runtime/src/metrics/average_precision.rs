@@ -2,9 +2,8 @@
 
 use fastai_dsl::Metric;
 
-use super::auroc::{Ranked, macro_average, rankings};
+use super::auroc::{Ranked, macro_average, measured_classes, rankings, unmeasured_classes};
 use super::statistic::{Statistic, Weighted};
-use super::tally::absent;
 use super::{Probabilities, Truth};
 
 /// Average precision: the mean over the classes, each against the rest, or over the tags, of the precision at each threshold
@@ -21,22 +20,18 @@ impl Statistic for AveragePrecision {
         if matches!(truth, Truth::Values(_)) {
             return None;
         }
-        let rankings = rankings(predicted, truth, &measured(truth, predicted.classes()));
+        let rankings = rankings(predicted, truth, &measured_classes(truth, predicted.classes(), has_area));
         Some(Box::new(move |times| macro_average(&rankings, |ranking| area(ranking, times))))
     }
 
     fn left_out(&self, truth: &Truth, classes: usize) -> Vec<usize> {
-        let measured = measured(truth, classes);
-        // Of two classes the second stands for both.
-        let both = classes == 2 && matches!(truth, Truth::Classes(_)) && !measured.is_empty();
-        (0..classes).filter(|class| !both && !measured.contains(class)).collect()
+        unmeasured_classes(truth, classes, has_area)
     }
 }
 
-fn measured(truth: &Truth, classes: usize) -> Vec<usize> {
-    let first = usize::from(classes == 2 && matches!(truth, Truth::Classes(_)));
-    let absent = absent(truth, classes);
-    (first..classes).filter(|class| !absent.contains(class)).collect()
+/// Whether a class has an area that so many of the images bear.
+fn has_area(bearing: usize, _: usize) -> bool {
+    bearing > 0
 }
 
 /// The area of one class; `None` if it has no positive image.

@@ -1,7 +1,7 @@
 //! What always saying the same thing would reach.
 
-use super::f2::TagCounts;
-use super::probabilities::Truth;
+use super::f2::f2;
+use super::probabilities::{Probabilities, Truth};
 
 /// Subsets times distinct tag sets that are tried one by one; beyond, tags are added greedily.
 const EXHAUSTIVE_WORK: usize = 200_000_000;
@@ -39,16 +39,9 @@ pub fn constant_answer(train: &Truth, measured: &Truth) -> Option<ConstantAnswer
         }
         (Truth::Tags { cells, tags }, Truth::Tags { .. }) => {
             let says = best_tags(cells, *tags);
-            let n = measured.len();
-            let total: f64 = (0..n)
-                .map(|image| {
-                    let truth = measured.tags_of(image);
-                    let hits = says.iter().filter(|&&t| truth[t]).count() as u64;
-                    let all = truth.iter().filter(|&&t| t).count() as u64;
-                    TagCounts { hits, missed: all - hits, wrong: says.len() as u64 - hits }.f2()
-                })
-                .sum();
-            Some(ConstantAnswer { says, value: total / n as f64 })
+            let row: Vec<f32> = (0..*tags).map(|tag| if says.contains(&tag) { 1.0 } else { 0.0 }).collect();
+            let said = Probabilities::new(row.repeat(measured.len()), *tags);
+            Some(ConstantAnswer { says, value: f2(&said, measured, 0.5) })
         }
         // The answer to numbers is no index: see `constant_number`.
         _ => None,

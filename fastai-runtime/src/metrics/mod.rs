@@ -63,7 +63,7 @@ pub(crate) use interval::{drawn, quantiles};
 pub use log_loss::{LogLoss, log_loss, log_loss_of_images};
 pub use paired::{Paired, by_chance, paired};
 pub use probabilities::{Probabilities, Truth};
-pub(crate) use probabilities::{log_sum_exp, top_of};
+pub(crate) use probabilities::{log_sum_exp, most_probable, top_of};
 pub use squared_error::RootMeanSquareError;
 pub use statistic::{Statistic, Weighted};
 pub use telling::{most_correct, most_incorrect, most_uncertain};
@@ -80,18 +80,21 @@ pub trait Measure: Debug + Send + Sync {
     /// Which values are the better ones.
     fn direction(&self) -> Direction;
 
-    /// The value over all images; NaN for labels of a task that it does not measure.
+    /// The value over all images; NaN for labels of a task that the metric does not measure. The rows of `predicted` and `truth`
+    /// belong to the same images.
     fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64;
 
-    /// The 95 % interval of the value; `draw` returns independent, uniform 64-bit numbers.
+    /// The 95 % interval `[low, high]` of the value; `None` if there are too few images for one. `draw` returns independent,
+    /// uniform 64-bit numbers.
     fn interval(&self, predicted: &Probabilities, truth: &Truth, draw: &mut dyn FnMut() -> u64) -> Option<[f64; 2]>;
 
-    /// What it chose on these very images, such as a searched threshold; that flatters the value.
+    /// What the metric chose on these very images, in words, such as a searched threshold. Such a choice flatters the value.
     fn chosen_here(&self, _predicted: &Probabilities, _truth: &Truth) -> Option<String> {
         None
     }
 
-    /// The classes or tags, of `classes`, that it cannot measure on images of these labels, and leaves out.
+    /// The indices, below `classes`, of the classes or tags that the metric leaves out because these labels do not allow
+    /// measuring them.
     fn unmeasured(&self, _truth: &Truth, _classes: usize) -> Vec<usize> {
         Vec::new()
     }

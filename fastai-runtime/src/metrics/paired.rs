@@ -63,12 +63,8 @@ pub fn paired(
     let mut as_large = 0;
     let (mut x, mut y) = (first.clone(), second.clone());
     for _ in 0..exchanges {
-        let mut bits = 0;
-        for image in 0..n {
-            if image % 64 == 0 {
-                bits = draw();
-            }
-            let [left, right] = if bits >> (image % 64) & 1 == 1 { [second, first] } else { [first, second] };
+        for (image, exchanged) in tosses(n, draw).enumerate() {
+            let [left, right] = if exchanged { [second, first] } else { [first, second] };
             x.row_mut(image).copy_from_slice(left.row(image));
             y.row_mut(image).copy_from_slice(right.row(image));
         }
@@ -102,16 +98,22 @@ pub fn by_chance(differences: &[f64], draw: &mut dyn FnMut() -> u64) -> Option<f
     let least = differences.iter().sum::<f64>().abs() - rounding;
     let mut as_large = 0;
     for _ in 0..exchanges {
-        let (mut bits, mut sum) = (0, 0.0);
-        for (image, difference) in differences.iter().enumerate() {
-            if image % 64 == 0 {
-                bits = draw();
-            }
-            sum += if bits >> (image % 64) & 1 == 1 { -difference } else { *difference };
-        }
-        as_large += usize::from(f64::abs(sum) >= least);
+        let exchanged = differences.iter().zip(tosses(n, draw));
+        let sum: f64 = exchanged.map(|(difference, exchanged)| if exchanged { -difference } else { *difference }).sum();
+        as_large += usize::from(sum.abs() >= least);
     }
     Some((1 + as_large) as f64 / (1 + exchanges) as f64)
+}
+
+/// So many tosses of a coin.
+fn tosses(n: usize, draw: &mut dyn FnMut() -> u64) -> impl Iterator<Item = bool> {
+    let mut bits = 0;
+    (0..n).map(move |toss| {
+        if toss % 64 == 0 {
+            bits = draw();
+        }
+        bits >> (toss % 64) & 1 == 1
+    })
 }
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ impl Probabilities {
         Probabilities { values, classes }
     }
 
-    /// What a task predicts by the outputs of a network, `[image, output]`: the softmax of each row (classes), sigmoids
-    /// (tags), or the outputs themselves (numbers).
+    /// Converts the logits of a network, `[image, class]`, to predictions: the softmax of each row for classes, sigmoids for
+    /// tags, or the outputs themselves for numbers.
     ///
     /// # Panics
     ///
@@ -44,7 +44,7 @@ impl Probabilities {
         Self::new(logits, classes)
     }
 
-    /// Images.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.values.len().checked_div(self.classes).unwrap_or(0)
     }
@@ -61,7 +61,7 @@ impl Probabilities {
         alike.then(|| Probabilities { values: parts.iter().flat_map(|p| &p.values).copied().collect(), classes })
     }
 
-    /// Classes or tags a row.
+    /// Number of classes or tags in a row.
     pub fn classes(&self) -> usize {
         self.classes
     }
@@ -71,7 +71,11 @@ impl Probabilities {
         &self.values
     }
 
-    /// One image's probabilities.
+    /// The probabilities of one image, by its 0-based position.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such image.
     pub fn row(&self, image: usize) -> &[f32] {
         &self.values[image * self.classes..][..self.classes]
     }
@@ -108,22 +112,30 @@ pub(crate) fn top_of(row: &[f32]) -> usize {
     (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
 }
 
+/// The `k` most probable of `classes`, which have these probabilities, the most probable first; equal ones keep their order.
+pub(crate) fn most_probable<C>(classes: impl Iterator<Item = C>, probabilities: &[f32], k: usize) -> Vec<(C, f32)> {
+    let mut all: Vec<(C, f32)> = classes.zip(probabilities.iter().copied()).collect();
+    all.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    all.truncate(k);
+    all
+}
+
 /// Logarithm of the sum of the exponentials, without overflow.
 pub(crate) fn log_sum_exp(row: &[f32]) -> f64 {
     let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     largest + row.iter().map(|&x| (f64::from(x) - largest).exp()).sum::<f64>().ln()
 }
 
-/// What is true of a set of images.
+/// The labels of a set of images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Truth {
     /// The class of each image.
     Classes(Vec<u32>),
-    /// Whether each image has each tag, row-major `[image, tag]`.
+    /// Whether each image has each tag.
     Tags {
-        /// The cells.
+        /// Row-major `[image, tag]`.
         cells: Vec<bool>,
-        /// Tags a row.
+        /// Number of tags in a row.
         tags: usize,
     },
     /// The number of each image.

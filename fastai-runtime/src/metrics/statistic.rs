@@ -14,7 +14,7 @@ const FEWEST: usize = 100;
 /// The statistic of a prepared set, given how often each image counts; `None` where it has no value.
 pub type Weighted<'a> = Box<dyn Fn(&[u32]) -> Option<f64> + Sync + 'a>;
 
-/// A metric given by its value for images that count any number of times. It is a [`Measure`], with a bootstrap interval.
+/// A metric of weighted images. Every `Statistic` is a [`Measure`], whose interval comes from the bootstrap.
 pub trait Statistic: Debug + Send + Sync {
     /// Name of its column, see [`Measure::column`].
     fn column(&self) -> String;

@@ -59,17 +59,17 @@ pub(super) fn said(predicted: &Probabilities, threshold: f64) -> Vec<bool> {
     predicted.values().iter().map(|&p| f64::from(p) > threshold).collect()
 }
 
-/// The classes that no image has.
-pub(super) fn absent(truth: &Truth, classes: usize) -> Vec<usize> {
-    let mut there = vec![false; classes];
+/// The number of images that have each class.
+pub(super) fn support(truth: &Truth, classes: usize) -> Vec<usize> {
+    let mut support = vec![0; classes];
     match truth {
-        Truth::Classes(labels) => labels.iter().for_each(|&class| there[class as usize] = true),
+        Truth::Classes(labels) => labels.iter().for_each(|&class| support[class as usize] += 1),
         Truth::Tags { cells, tags } => {
             for row in cells.chunks_exact((*tags).max(1)) {
-                row.iter().zip(&mut there).for_each(|(&has, there)| *there |= has);
+                row.iter().zip(&mut support).for_each(|(&has, images)| *images += usize::from(has));
             }
         }
         Truth::Values(_) => {}
     }
-    (0..classes).filter(|&class| !there[class]).collect()
+    support
 }

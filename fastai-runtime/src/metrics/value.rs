@@ -27,20 +27,6 @@ pub struct MetricValue {
     pub chosen_here: Option<String>,
 }
 
-/// A metric without a name, 0 of no images, of which higher values are better.
-impl Default for MetricValue {
-    fn default() -> Self {
-        MetricValue {
-            name: String::new(),
-            direction: Direction::Higher,
-            value: 0.0,
-            interval: None,
-            n: 0,
-            chosen_here: None,
-        }
-    }
-}
-
 /// `accuracy 0.9825 (95 % 0.9643 to 0.9915), what was chosen`
 impl fmt::Display for MetricValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,7 +50,8 @@ mod tests {
     #[test]
     fn a_file_states_the_direction_as_whether_lower_is_better() {
         for (direction, stated) in [(Direction::Lower, "true"), (Direction::Higher, "false")] {
-            let value = MetricValue { name: "m".into(), direction, ..MetricValue::default() };
+            let value =
+                MetricValue { name: "m".into(), direction, value: 0.5, interval: None, n: 2, chosen_here: None };
             let text = serde_json::to_string(&value).unwrap();
             assert!(text.starts_with(&format!("{{\"name\":\"m\",\"lower_is_better\":{stated},")), "{text}");
             assert_eq!(serde_json::from_str::<MetricValue>(&text).unwrap(), value);

@@ -55,6 +55,17 @@ struct UnitFolds {
     half: OnceLock<Folded>,
 }
 
+impl UnitFolds {
+    /// The folds that are made, on the device without gradients.
+    fn inner(&self) -> Self {
+        let inner = |fold: &OnceLock<Folded>| match fold.get() {
+            Some(fold) => OnceLock::from(fold.clone().inner()),
+            None => OnceLock::new(),
+        };
+        Self { full: inner(&self.full), half: inner(&self.half) }
+    }
+}
+
 impl Body {
     /// A body with random weights.
     ///
@@ -106,9 +117,9 @@ impl Body {
         self.training.first_group = first;
     }
 
-    /// Draws, for each of `images` images, which branches a training pass leaves out. A branch that is kept counts more, so that
-    /// the mean is that of evaluation.
-    pub(super) fn draw_depth(&self, images: usize, rng: &mut ChaCha8Rng) -> HashMap<usize, Vec<f32>> {
+    /// Draws, for each of `images` images, which branches a training pass leaves out: their factors by the branch's last unit. A
+    /// branch that is kept counts more, so that the mean is that of evaluation.
+    pub(crate) fn draw_depth(&self, images: usize, rng: &mut ChaCha8Rng) -> HashMap<usize, Vec<f32>> {
         let BodyTraining { depth_rate: rate, first_group, .. } = self.training;
         if rate <= 0.0 {
             return HashMap::new();
@@ -130,11 +141,16 @@ impl Body {
     }
 
     /// The body on the device without gradients, whose batch norms learn where these do: those of [`Module::valid`] never do.
+    /// What is made of the frozen units already serves it too.
     pub(super) fn without_gradients(&self) -> Self {
         let mut body = self.valid();
-        for (unit, of) in body.units.iter_mut().zip(&self.units) {
-            if let (Some(norm), Some(of)) = (unit.batch_norm_mut(), of.batch_norm()) {
+        for (number, of) in self.units.iter().enumerate() {
+            if let (Some(norm), Some(of)) = (body.units[number].batch_norm_mut(), of.batch_norm()) {
                 norm.learns = norm.learns.clone().with_value(of.learns.is_enabled());
+            }
+            if frozen(of) {
+                body.folds[number] = self.folds[number].inner();
+                body.ready[number] = self.ready[number].clone();
             }
         }
         body
@@ -179,6 +195,15 @@ impl Body {
     pub(super) fn forget_folds(&mut self) {
         self.folds.fill(UnitFolds::default());
         self.ready.fill(cpu::ReadyUnit::default());
+    }
+
+    /// Units of which a fold is made.
+    #[cfg(test)]
+    pub(crate) fn folded(&self) -> usize {
+        let is_made = |(folds, ready): &(&UnitFolds, &cpu::ReadyUnit)| {
+            folds.full.get().is_some() || folds.half.get().is_some() || ready.is_made()
+        };
+        self.folds.iter().zip(&self.ready).filter(is_made).count()
     }
 
     /// The body with its units changed, without what was made of them.
@@ -353,20 +378,16 @@ mod tests {
     fn frozen_units_are_folded_once() {
         let device = Device::flex().autodiff();
         let body = Body::new("resnet18", 1, &device);
-        let folded = |body: &Body| {
-            let made = body.folds.iter().zip(&body.ready);
-            made.filter(|(folds, ready)| folds.full.get().is_some() || ready.is_made()).count()
-        };
         let run = |body: &Body| {
             body.forward(Tensor::zeros([1, 3, 32, 32], &device), &mut Pass::train());
-            folded(body)
+            body.folded()
         };
         assert_eq!(run(&body), 0, "what learns is not folded");
         let body = body.freeze();
         assert_eq!(run(&body), body.units.len());
         let body = body.map(&mut Nothing);
-        assert_eq!(folded(&body), body.units.len(), "a step keeps the folds");
+        assert_eq!(body.folded(), body.units.len(), "a step keeps the folds");
         let body = body.unfreeze();
-        assert_eq!(folded(&body), 0, "what may be trained drops them");
+        assert_eq!(body.folded(), 0, "what may be trained drops them");
     }
 }

@@ -152,14 +152,7 @@ pub(crate) const DEFAULT_THRESHOLD: f64 = 0.2;
 
 /// The digest of a saved model, which its header contains: it tells one saved model from every other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelDigest(String);
-
-impl ModelDigest {
-    /// The digest with these hexadecimal digits.
-    pub(super) fn of(digits: String) -> Self {
-        ModelDigest(digits)
-    }
-}
+pub struct ModelDigest(pub(super) String);
 
 /// Writes the model as safetensors, atomically, with `meta` in its metadata.
 pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<ModelDigest, WeightsError> {
@@ -183,9 +176,9 @@ struct SealedMeta<'a> {
 }
 
 /// The digest in a header.
-#[derive(Deserialize)]
-struct Seal {
-    blake3: String,
+#[derive(Serialize, Deserialize)]
+pub(super) struct Seal {
+    pub(super) blake3: String,
 }
 
 /// Checks the digest and the header of a saved model, without building its network, and returns the digest.
@@ -262,17 +255,16 @@ fn open(path: &Path) -> Result<SavedFile, WeightsError> {
 /// Checks the digest and the header.
 fn described(mut file: TensorFile, path: &Path) -> Result<SavedFile, WeightsError> {
     let broken = |why: &str| WeightsError::unfit(path, why);
-    let Some(text) = file.metadata(MODEL_KEY).map(str::to_owned) else {
-        return Err(broken(match file.metadata_keys().any(is_of_another_layout) {
+    let facts = file.metadata();
+    let Some(text) = facts.and_then(|facts| facts.get(MODEL_KEY)).cloned() else {
+        return Err(broken(match facts.is_some_and(|facts| facts.keys().any(|key| is_of_another_layout(key))) {
             true => "a model of another version of fastai: train it again with this version",
             false => "not a model that `save` wrote (body weights are named with `weights`)",
         }));
     };
     let unreadable = |e: serde_json::Error| broken(&format!("its description cannot be read: {e}"));
     let Seal { blake3 } = serde_json::from_str(&text).map_err(unreadable)?;
-    if !file.is_sealed_by(&blake3)? {
-        return Err(broken("its content does not match its digest: the file is damaged or was changed"));
-    }
+    file.check_seal(&blake3)?;
     let meta: ModelMeta = serde_json::from_str(&text).map_err(unreadable)?;
     let Some(facts) = arch::find(&meta.arch) else {
         return Err(broken(&format!("of architecture {}, which this version does not know", meta.arch)));
@@ -302,17 +294,5 @@ fn fill(network: Network, mut file: TensorFile, path: &Path) -> Result<Network, 
         let reason = format!("{} tensors are missing or of another shape, such as {shown}", wrong.len());
         return Err(WeightsError::unfit(path, reason));
     }
-    let mut failed = None;
-    let network = network.with_values(|name| match file.read(name) {
-        Ok(values) if values.iter().all(|value| value.is_finite()) => Some(values),
-        Ok(_) => {
-            failed.get_or_insert(WeightsError::NotFinite { path: path.to_owned(), tensor: name.to_owned(), run: None });
-            None
-        }
-        Err(error) => {
-            failed.get_or_insert(error);
-            None
-        }
-    });
-    failed.map_or(Ok(network), Err)
+    network.filled(|name| Some(file.read_finite(name)))
 }

@@ -43,12 +43,7 @@ impl Classifier {
         self.top.forward(map, &mut pass).flatten(1, 3)
     }
 
-    /// Logits `[batch, 1000]` in training, without dropout: batch norms use the batch and update their statistics.
-    pub fn forward_train(&mut self, x: Tensor<4>) -> Tensor<2> {
-        self.forward_in(x, Pass::train())
-    }
-
-    /// Logits in a pass; its running statistics become the body's.
+    /// Logits `[batch, 1000]` in a pass, without dropout; its running statistics become the body's.
     pub fn forward_in(&mut self, x: Tensor<4>, mut pass: Pass) -> Tensor<2> {
         let map = self.body.forward(x, &mut pass);
         let logits = self.top.forward(map, &mut pass).flatten(1, 3);
@@ -59,29 +54,22 @@ impl Classifier {
     /// Published name and sides of every parameter and running statistic. Linear layers are listed as the convolutions
     /// that they are here, `[output, input, height, width]`; files have `[output, input * height * width]`.
     pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
-        let mut found = Vec::new();
-        parameter::visit(self, |path, seen| found.push((published(path).to_owned(), seen.shape)));
-        found
+        parameter::shapes(self).into_iter().map(|(path, shape)| (published(&path).to_owned(), shape)).collect()
     }
 
-    /// Sets every parameter and running statistic to `values(published name, sides)`, in row-major order.
+    /// Sets every parameter and running statistic to `values(published name, sides)`, in row-major order. One tensor at a time is
+    /// in memory beside the network.
     ///
     /// # Errors
-    /// The first error of `values`, or a number of values that does not match the sides.
+    /// The first error of `values`.
+    ///
+    /// # Panics
+    /// If a number of values does not match the sides.
     pub fn filled(
         self,
         mut values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, WeightsError>,
     ) -> Result<Self, WeightsError> {
-        let mut all = std::collections::HashMap::new();
-        for (name, shape) in self.shapes() {
-            let found = values(&name, &shape)?;
-            let wanted: usize = shape.iter().product();
-            if found.len() != wanted {
-                return Err(WeightsError::Length { layer: name, found: found.len(), wanted });
-            }
-            all.insert(name, found);
-        }
-        let mut filled = parameter::map_values(self, |path| all.remove(published(path)));
+        let mut filled = parameter::map_values(self, |path, shape| Some(values(published(path), shape)))?;
         filled.body.forget_folds();
         filled.top.forget_folds();
         Ok(filled)

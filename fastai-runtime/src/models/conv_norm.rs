@@ -31,14 +31,6 @@ impl Norm {
             NormSpec::Layer { epsilon } => Norm::Layer(LayerNorm::new(channels, epsilon, device)),
         }
     }
-
-    fn requires_grad(&self) -> bool {
-        let (weight, bias) = match self {
-            Norm::Batch(norm) => (&norm.weight, &norm.bias),
-            Norm::Layer(norm) => (&norm.weight, &norm.bias),
-        };
-        weight.is_require_grad() || bias.is_require_grad()
-    }
 }
 
 /// A convolution.
@@ -79,6 +71,14 @@ impl Folded {
         match self {
             Folded::Conv(weight, bias) => Folded::Conv(weight.cast(to), bias.cast(to)),
             Folded::Affine(scale, shift) => Folded::Affine(scale.cast(to), shift.cast(to)),
+        }
+    }
+
+    /// The fold on the device without gradients.
+    pub(super) fn inner(self) -> Self {
+        match self {
+            Folded::Conv(weight, bias) => Folded::Conv(weight.inner(), bias.inner()),
+            Folded::Affine(scale, shift) => Folded::Affine(scale.inner(), shift.inner()),
         }
     }
 }
@@ -175,18 +175,21 @@ impl ConvNorm {
 
     /// One of the tensors that a backward pass gives a gradient.
     pub(super) fn trained(&self) -> Option<burn::backend::DispatchTensor> {
-        let conv = self.conv.as_ref();
-        let norm = self.norm.as_ref().map(|norm| match norm {
-            Norm::Batch(norm) => [&norm.weight, &norm.bias],
-            Norm::Layer(norm) => [&norm.weight, &norm.bias],
-        });
-        let vectors = conv.and_then(|conv| conv.bias.as_ref()).into_iter().chain(norm.into_iter().flatten());
-        let weight = conv.map(|conv| &conv.weight).filter(|weight| weight.is_require_grad());
+        let weight = self.conv.as_ref().map(|conv| &conv.weight).filter(|weight| weight.is_require_grad());
         let scale = self.layer_scale.as_ref().filter(|scale| scale.is_require_grad());
         weight
             .map(|weight| weight.val().into_dispatch())
             .or_else(|| scale.map(|scale| scale.val().into_dispatch()))
-            .or_else(|| vectors.into_iter().find(|vector| vector.is_require_grad()).map(|v| v.val().into_dispatch()))
+            .or_else(|| self.vectors().find(|vector| vector.is_require_grad()).map(|v| v.val().into_dispatch()))
+    }
+
+    /// The bias of its convolution, and weight and bias of its norm.
+    fn vectors(&self) -> impl Iterator<Item = &Param<Tensor<1>>> {
+        let norm = self.norm.as_ref().map(|norm| match norm {
+            Norm::Batch(norm) => [&norm.weight, &norm.bias],
+            Norm::Layer(norm) => [&norm.weight, &norm.bias],
+        });
+        self.conv.iter().flat_map(|conv| &conv.bias).chain(norm.into_iter().flatten())
     }
 
     /// Its batch norm, if it has one, to change.
@@ -212,12 +215,9 @@ impl ConvNorm {
 
     /// Whether a backward pass computes a gradient for any of its tensors.
     pub(super) fn requires_grad(&self) -> bool {
-        let conv = self
-            .conv
-            .as_ref()
-            .is_some_and(|c| c.weight.is_require_grad() || c.bias.as_ref().is_some_and(|bias| bias.is_require_grad()));
-        let scale = self.layer_scale.as_ref().is_some_and(|scale| scale.is_require_grad());
-        conv || scale || self.norm.as_ref().is_some_and(Norm::requires_grad)
+        self.conv.as_ref().is_some_and(|conv| conv.weight.is_require_grad())
+            || self.layer_scale.as_ref().is_some_and(|scale| scale.is_require_grad())
+            || self.vectors().any(|vector| vector.is_require_grad())
     }
 
     fn end(&self, y: Tensor<4>, residual: Option<Tensor<4>>, depth: Option<Vec<f32>>) -> Tensor<4> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::torch::ReadError;
+use super::tensor_file_error::TensorFileError;
 use crate::data::FileError;
 
 /// Weights are missing, broken, or belong to another network.
@@ -64,16 +64,6 @@ pub enum WeightsError {
         /// How the run that saved it ended, as far as it is known: `it failed at step 3 (..)`, with the remedy.
         run: Option<String>,
     },
-    /// A layer received values of another length.
-    #[error("{layer}: {found} numbers, {wanted} wanted")]
-    Length {
-        /// The published name of the parameter.
-        layer: String,
-        /// The number of values.
-        found: usize,
-        /// The number of parameters.
-        wanted: usize,
-    },
     /// A saved model belongs to another recipe.
     #[error("a model of recipe `{model}`, but recipe `{wanted}` is to be measured")]
     OtherRecipe {
@@ -94,10 +84,10 @@ impl WeightsError {
     }
 
     /// Returns the error of a file of tensors that cannot be read.
-    pub(crate) fn unread(path: &Path, error: ReadError) -> Self {
+    pub(crate) fn unread(path: &Path, error: TensorFileError) -> Self {
         match error {
-            ReadError::Unsound(reason) => Self::unfit(path, reason),
-            ReadError::Io(error) => FileError::new("read", path, error).into(),
+            TensorFileError::Unsound(reason) => Self::unfit(path, reason),
+            TensorFileError::Io(error) => FileError::new("read", path, error).into(),
         }
     }
 }

@@ -65,16 +65,11 @@ impl Head {
 
     /// Logits `[batch, classes]` of features `[batch, input]`, in evaluation.
     pub fn forward(&self, features: Tensor<2>) -> Tensor<2> {
-        self.run(features, None, &mut Pass::eval())
+        self.forward_in(features, None, &mut Pass::eval())
     }
 
-    /// Logits `[batch, classes]` in training: uses batch statistics, which `pass` collects, and dropout with a mask drawn
-    /// from `rng`.
-    pub fn forward_train(&self, features: Tensor<2>, rng: &mut ChaCha8Rng, pass: &mut Pass) -> Tensor<2> {
-        self.run(features, Some(rng), pass)
-    }
-
-    fn run(&self, mut x: Tensor<2>, mut rng: Option<&mut ChaCha8Rng>, pass: &mut Pass) -> Tensor<2> {
+    /// Logits `[batch, classes]` in a pass, where one of training uses batch statistics and collects them. Dropout needs `rng`.
+    pub(super) fn forward_in(&self, mut x: Tensor<2>, mut rng: Option<&mut ChaCha8Rng>, pass: &mut Pass) -> Tensor<2> {
         for (index, layer) in self.layers.iter().enumerate() {
             let evaluated = match pass.is_training() {
                 true => None,

@@ -1,6 +1,7 @@
 //! The mean of several networks.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use super::network::Network;
 use super::parameter;
@@ -51,9 +52,9 @@ impl NetworkMean {
     /// `network`, of that shape, with the means as its weights and running statistics.
     pub fn network(&self, network: Network) -> Network {
         let count = self.count as f64;
-        network.with_values(|name| {
-            let mean = |sum: &f64| (sum / count) as f32;
-            self.tensors.get(name).map(|summed| summed.sum.iter().map(mean).collect())
-        })
+        let mean = |sum: &f64| (sum / count) as f32;
+        let Ok::<_, Infallible>(network) =
+            network.filled(|name| Some(Ok(self.tensors.get(name)?.sum.iter().map(mean).collect())));
+        network
     }
 }

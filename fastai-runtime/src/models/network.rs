@@ -1,7 +1,5 @@
 //! Body, concat pool and head in one.
 
-use std::collections::HashMap;
-
 use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 use fastai_dsl::{ArchFacts, HeadSpec};
@@ -99,13 +97,9 @@ impl Network {
         self.body.half()
     }
 
-    /// Features `[batch, head_input]` in training, with all branches: batch norms of groups that are not frozen use the batch
-    /// and update their statistics.
-    pub fn features_train(&mut self, x: Tensor<4>) -> Tensor<2> {
-        self.features_in(x, Pass::train())
-    }
-
-    fn features_in(&mut self, x: Tensor<4>, mut pass: Pass) -> Tensor<2> {
+    /// Features `[batch, head_input]` of images in a pass. In one of training, batch norms of groups that are not frozen use the
+    /// batch and update their statistics.
+    pub fn features_in(&mut self, x: Tensor<4>, mut pass: Pass) -> Tensor<2> {
         let features = self.pooled(x, &mut pass);
         self.body = pass.apply(self.body.clone());
         features
@@ -122,11 +116,6 @@ impl Network {
         concat_pool(self.body.forward(x, pass))
     }
 
-    /// Draws, for each of `images` images, which branches of the body a training pass leaves out.
-    pub(crate) fn draw_depth(&self, images: usize, rng: &mut ChaCha8Rng) -> HashMap<usize, Vec<f32>> {
-        self.body.draw_depth(images, rng)
-    }
-
     /// Logits `[batch, classes]` of features `[batch, head_input]`, in evaluation.
     pub fn logits(&self, features: Tensor<2>) -> Tensor<2> {
         self.head.forward(features)
@@ -138,7 +127,7 @@ impl Network {
     }
 
     fn logits_in(&mut self, features: Tensor<2>, rng: &mut ChaCha8Rng, mut pass: Pass) -> Tensor<2> {
-        let logits = self.head.forward_train(features, rng, &mut pass);
+        let logits = self.head.forward_in(features, Some(rng), &mut pass);
         self.head = pass.apply(self.head.clone());
         logits
     }
@@ -201,9 +190,7 @@ impl Network {
 
     /// Name and sides of every parameter and running statistic, in module order. Does not draw random weights.
     pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
-        let mut found = Vec::new();
-        parameter::visit(self, |name, seen| found.push((name.to_owned(), seen.shape)));
-        found
+        parameter::shapes(self)
     }
 
     /// The name of the first parameter or running statistic with values that are not finite.
@@ -218,10 +205,13 @@ impl Network {
     }
 
     /// Replaces parameters and running statistics by `values(name)`, in row-major order and of the same shape; `None` keeps one.
-    pub(super) fn with_values(self, values: impl FnMut(&str) -> Option<Vec<f32>>) -> Self {
-        let mut network = parameter::map_values(self, values);
+    ///
+    /// # Errors
+    /// The first error of `values`.
+    pub(super) fn filled<E>(self, mut values: impl FnMut(&str) -> Option<Result<Vec<f32>, E>>) -> Result<Self, E> {
+        let mut network = parameter::map_values(self, |name, _| values(name))?;
         network.body.forget_folds();
-        network
+        Ok(network)
     }
 
     /// Trains the groups from `first_trainable` on and freezes the earlier ones: they have no gradients, and their batch

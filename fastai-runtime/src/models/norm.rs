@@ -142,9 +142,8 @@ impl BatchNorm {
     /// Normalises `x`. A batch with a single value per channel has no variance and is normalised with the running
     /// statistics (PyTorch rejects it).
     pub fn forward<const D: usize>(&self, x: Tensor<D>, pass: &mut Pass) -> Tensor<D> {
-        let values = self.learned_from(&x.dims(), pass);
-        let (mean, variance) = (self.running_mean.val().detach(), self.running_var.val().detach());
-        let Some(values) = values else {
+        let Some(values) = self.learned_from(&x.dims(), pass) else {
+            let (mean, variance) = (self.running_mean.val().detach(), self.running_var.val().detach());
             return batch_norm(x, self.weight.val(), self.bias.val(), mean, variance, self.epsilon);
         };
         let batch = batch_norm_train(x, self.weight.val(), self.bias.val(), self.epsilon);

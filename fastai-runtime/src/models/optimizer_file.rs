@@ -4,21 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::TensorData;
-use serde::{Deserialize, Serialize};
 
 use super::WeightsError;
-use super::checkpoint::ModelDigest;
+use super::checkpoint::{ModelDigest, Seal};
 use super::safetensors_file::{self, Array};
 use super::tensor_file::TensorFile;
 use crate::data::FileError;
 
 /// The only metadata key.
 const FORMAT: &str = "fastai optimizer 1";
-
-#[derive(Serialize, Deserialize)]
-struct OptimizerHeader {
-    blake3: String,
-}
 
 /// Writes state tensors, atomically.
 ///
@@ -31,9 +25,9 @@ pub fn save_state(tensors: &BTreeMap<String, TensorData>, path: &Path) -> Result
         let values = data.clone().try_to_vec::<f32>().map_err(|e| failed(format!("tensor `{name}`: {e:?}")))?;
         arrays.insert(name.clone(), Array { shape: data.shape().to_vec(), values });
     }
-    let header = OptimizerHeader { blake3: safetensors_file::BLANK.to_string() };
-    let json = serde_json::to_string(&header).map_err(|e| failed(e.to_string()))?;
-    safetensors_file::write(path, &arrays, HashMap::from([(FORMAT.to_owned(), json)])).map(ModelDigest::of)
+    let seal = Seal { blake3: safetensors_file::BLANK.to_string() };
+    let json = serde_json::to_string(&seal).map_err(|e| failed(e.to_string()))?;
+    safetensors_file::write(path, &arrays, HashMap::from([(FORMAT.to_owned(), json)])).map(ModelDigest)
 }
 
 /// Reads what [`save_state`] wrote with this digest.
@@ -60,17 +54,12 @@ pub fn verify_state(path: &Path, digest: &ModelDigest) -> Result<(), WeightsErro
 
 fn verified(path: &Path, digest: &ModelDigest) -> Result<TensorFile, WeightsError> {
     let mut file = TensorFile::open(path)?;
-    let claimed = file.metadata(FORMAT).and_then(|text| serde_json::from_str::<OptimizerHeader>(text).ok());
-    let Some(OptimizerHeader { blake3 }) = claimed else {
+    let claimed = file.metadata().and_then(|facts| serde_json::from_str::<Seal>(facts.get(FORMAT)?).ok());
+    let Some(Seal { blake3 }) = claimed else {
         return Err(WeightsError::unfit(path, "not the state of an optimizer"));
     };
-    if !file.is_sealed_by(&blake3)? {
-        return Err(WeightsError::unfit(
-            path,
-            "its content does not match its digest: the file is damaged or was changed",
-        ));
-    }
-    if ModelDigest::of(blake3) != *digest {
+    file.check_seal(&blake3)?;
+    if blake3 != digest.0 {
         return Err(WeightsError::unfit(path, "the sound state of an optimizer, but not of this snapshot"));
     }
     Ok(file)

@@ -52,6 +52,13 @@ impl Path {
     }
 }
 
+/// Name and sides of every float tensor, in module order. Does not draw random weights.
+pub(super) fn shapes<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
+    let mut found = Vec::new();
+    visit(module, |name, seen| found.push((name.to_owned(), seen.shape)));
+    found
+}
+
 /// Calls `each(name, seen)` for every float tensor in module order.
 pub(super) fn visit<M: Module>(module: &M, each: impl FnMut(&str, SeenTensor<'_>)) {
     struct EachTensor<F> {
@@ -87,14 +94,24 @@ pub(super) struct SeenTensor<'a> {
     pub(super) read: &'a dyn Fn() -> Vec<f32>,
 }
 
-/// Replaces tensors by `values(name)`, in row-major order and of the same shape. The caller discards the folds of frozen bodies
-/// in the module.
-pub(super) fn map_values<M: Module>(module: M, values: impl FnMut(&str) -> Option<Vec<f32>>) -> M {
-    struct Replace<F> {
+/// Replaces tensors by `values(name, sides)`, in row-major order; `None` keeps one. The caller discards the folds of frozen
+/// bodies in the module.
+///
+/// # Errors
+/// The first error of `values`.
+///
+/// # Panics
+/// If the number of values does not match the sides.
+pub(super) fn map_values<M: Module, E>(
+    module: M,
+    values: impl FnMut(&str, &[usize]) -> Option<Result<Vec<f32>, E>>,
+) -> Result<M, E> {
+    struct Replace<F, E> {
         path: Path,
         values: F,
+        failed: Option<E>,
     }
-    impl<F: FnMut(&str) -> Option<Vec<f32>>> ModuleMapper for Replace<F> {
+    impl<F: FnMut(&str, &[usize]) -> Option<Result<Vec<f32>, E>>, E> ModuleMapper for Replace<F, E> {
         fn enter_module(&mut self, name: &str, container: &str) {
             self.path.enter(name, container);
         }
@@ -102,11 +119,22 @@ pub(super) fn map_values<M: Module>(module: M, values: impl FnMut(&str) -> Optio
             self.path.exit(container);
         }
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let Some(values) = (self.values)(&self.path.joined()) else { return param };
-            let data = TensorData::new(values, param.lazy_shape());
-            let (id, new) = (param.id, Tensor::from_data(data, &param.lazy_device()));
-            param.transform_for_load(new, id)
+            let shape = param.lazy_shape();
+            match (self.values)(&self.path.joined(), &shape.to_vec()) {
+                Some(Ok(values)) => {
+                    let data = TensorData::new(values, shape);
+                    let (id, new) = (param.id, Tensor::from_data(data, &param.lazy_device()));
+                    param.transform_for_load(new, id)
+                }
+                Some(Err(error)) => {
+                    self.failed.get_or_insert(error);
+                    param
+                }
+                None => param,
+            }
         }
     }
-    module.map(&mut Replace { path: Path::default(), values })
+    let mut replace = Replace { path: Path::default(), values, failed: None };
+    let module = module.map(&mut replace);
+    replace.failed.map_or(Ok(module), Err)
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, Metadata, TensorView};
 
 use super::WeightsError;
-use super::torch::{NumberType, ReadError};
+use super::number_type::NumberType;
+use super::tensor_file_error::TensorFileError;
 use crate::atomic::{create_folder, write_atomic};
 use crate::data::FileError;
 
@@ -15,8 +16,6 @@ use crate::data::FileError;
 const MAX_HEADER: u64 = 16 << 20;
 /// Stands for the digest of a file while the digest is computed.
 pub(super) const BLANK: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-/// Bytes read at a time.
-const CHUNK: usize = 1 << 16;
 
 /// One tensor, widened to f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,9 +33,8 @@ pub(super) struct StoredTensor {
     pub(super) shape: Vec<usize>,
     /// Type of its numbers in the file.
     pub(super) element: NumberType,
-    /// Where its bytes are in the file.
+    /// Where its bytes begin in the file.
     at: u64,
-    bytes: u64,
 }
 
 /// An open file: the header is read at once, tensors on request.
@@ -56,18 +54,18 @@ impl<R: Read + Seek> SafetensorsReader<R> {
     }
 
     /// Reads the header; the error does not name the file.
-    pub(super) fn open(mut source: R) -> Result<Self, ReadError> {
-        let length = source.seek(SeekFrom::End(0)).map_err(ReadError::io)?;
-        source.rewind().map_err(ReadError::io)?;
+    pub(super) fn open(mut source: R) -> Result<Self, TensorFileError> {
+        let length = source.seek(SeekFrom::End(0)).map_err(TensorFileError::io)?;
+        source.rewind().map_err(TensorFileError::io)?;
         let mut size = [0; 8];
-        let too_short = || ReadError::new("not a safetensors file: shorter than its header");
+        let too_short = || TensorFileError::new("not a safetensors file: shorter than its header");
         if length < size.len() as u64 {
             return Err(too_short());
         }
-        source.read_exact(&mut size).map_err(ReadError::io)?;
+        source.read_exact(&mut size).map_err(TensorFileError::io)?;
         let header = u64::from_le_bytes(size);
         if header > MAX_HEADER {
-            return Err(ReadError::new(format!(
+            return Err(TensorFileError::new(format!(
                 "safetensors file with a header of {header} bytes, of which at most {MAX_HEADER} are read: a network needs less"
             )));
         }
@@ -75,16 +73,15 @@ impl<R: Read + Seek> SafetensorsReader<R> {
             return Err(too_short());
         }
         let mut json = vec![0; header as usize];
-        source.read_exact(&mut json).map_err(ReadError::io)?;
+        source.read_exact(&mut json).map_err(TensorFileError::io)?;
         // This also checks that the tensors follow each other without gaps and have the bytes that their shapes need.
         let parsed: Metadata = serde_json::from_slice(&json)
-            .map_err(|e| ReadError::new(format!("broken safetensors file: its header: {e}")))?;
+            .map_err(|e| TensorFileError::new(format!("broken safetensors file: its header: {e}")))?;
         let data = 8 + header;
         let mut end = data;
         let mut tensors = BTreeMap::new();
         for (name, info) in parsed.tensors() {
-            let (from, to) = (data + info.data_offsets.0 as u64, data.saturating_add(info.data_offsets.1 as u64));
-            end = end.max(to);
+            end = end.max(data.saturating_add(info.data_offsets.1 as u64));
             let element = match info.dtype {
                 Dtype::F64 => NumberType::F64,
                 Dtype::F32 => NumberType::F32,
@@ -92,11 +89,12 @@ impl<R: Read + Seek> SafetensorsReader<R> {
                 Dtype::BF16 => NumberType::Bf16,
                 _ => continue,
             };
-            tensors.insert(name, StoredTensor { shape: info.shape.clone(), element, at: from, bytes: to - from });
+            let at = data + info.data_offsets.0 as u64;
+            tensors.insert(name, StoredTensor { shape: info.shape.clone(), element, at });
         }
         if end != length {
             let why = format!("broken safetensors file: {length} bytes, where its header describes {end}");
-            return Err(ReadError::new(why));
+            return Err(TensorFileError::new(why));
         }
         Ok(Self { source, tensors, metadata: parsed.metadata().clone().unwrap_or_default() })
     }
@@ -127,23 +125,10 @@ impl<R: Read + Seek> SafetensorsReader<R> {
     }
 
     /// Reads the values of a tensor in row-major order; `None` if there is no such tensor.
-    pub(super) fn read(&mut self, name: &str) -> Option<Result<Vec<f32>, ReadError>> {
+    pub(super) fn read(&mut self, name: &str) -> Option<Result<Vec<f32>, TensorFileError>> {
         let entry = self.tensors.get(name)?;
-        let mut left = entry.bytes as usize;
-        let mut out = Vec::with_capacity(left / entry.element.size() as usize);
-        let mut chunk = vec![0; CHUNK.min(left)];
-        let mut fill = || {
-            self.source.seek(SeekFrom::Start(entry.at))?;
-            while left > 0 {
-                let part = left.min(CHUNK);
-                self.source.read_exact(&mut chunk[..part])?;
-                entry.element.decode(&chunk[..part], &mut out);
-                left -= part;
-            }
-            Ok(())
-        };
-        let filled: std::io::Result<()> = fill();
-        Some(filled.map(|()| out).map_err(|e| ReadError::io(e).of_tensor(name)))
+        let values = entry.element.read(&mut self.source, entry.at, entry.shape.iter().product());
+        Some(values.map_err(|e| TensorFileError::io(e).of_tensor(name)))
     }
 }
 
@@ -188,7 +173,6 @@ mod tests {
 
     use super::*;
 
-    /// The fuzzer's corpus on the stable compiler: every file is read, or it says why not.
     #[test]
     fn a_header_that_is_too_long_is_said() {
         let mut bytes = (MAX_HEADER + 1).to_le_bytes().to_vec();
@@ -199,6 +183,7 @@ mod tests {
         assert!(why.starts_with("safetensors file with a header of 16777217 bytes"), "{why}");
     }
 
+    /// The fuzzer's corpus on the stable compiler: every file is read, or it says why not.
     #[test]
     fn the_corpus_is_read_or_refused() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/safetensors");

@@ -1,7 +1,7 @@
 //! Reads files of tensors in any supported format. The bytes, not the name, determine the format.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::WeightsError;
 use super::safetensors_file::SafetensorsReader;
-use super::torch::{Checkpoint, ReadError};
+use super::tensor_file_error::TensorFileError;
+use super::torch::Checkpoint;
 use crate::data::FileError;
 
 /// The most tensors of a file; more would take long to compare with every known network.
@@ -83,32 +84,28 @@ impl TensorFile {
         &self.shapes
     }
 
-    /// A metadata value; torch files have none.
-    pub(super) fn metadata(&self, key: &str) -> Option<&str> {
+    /// The metadata beside the tensors; torch files have none.
+    pub(super) fn metadata(&self) -> Option<&HashMap<String, String>> {
         match &self.source {
-            Format::Safetensors(file) => file.metadata().get(key).map(String::as_str),
+            Format::Safetensors(file) => Some(file.metadata()),
             Format::Torch(_) => None,
         }
     }
 
-    /// The keys of the metadata; torch files have none.
-    pub(super) fn metadata_keys(&self) -> impl Iterator<Item = &str> {
-        let facts = match &self.source {
-            Format::Safetensors(file) => Some(file.metadata()),
+    /// Checks that the file carries its own digest as these digits; torch files carry none.
+    pub(super) fn check_seal(&mut self, digest: &str) -> Result<(), WeightsError> {
+        let found = match &mut self.source {
+            Format::Safetensors(file) => {
+                file.digest_without(digest).map_err(|e| FileError::new("read", &self.path, e))?
+            }
             Format::Torch(_) => None,
         };
-        facts.into_iter().flat_map(|facts| facts.keys().map(String::as_str))
-    }
-
-    /// Whether the file carries its own digest as these digits; torch files carry none.
-    pub(super) fn is_sealed_by(&mut self, digest: &str) -> Result<bool, WeightsError> {
-        let path = &self.path;
-        match &mut self.source {
-            Format::Safetensors(file) => Ok(file
-                .digest_without(digest)
-                .map_err(|e| FileError::new("read", path, e))?
-                .is_some_and(|found| found.to_hex().as_str() == digest)),
-            Format::Torch(_) => Ok(false),
+        match found {
+            Some(found) if found.to_hex().as_str() == digest => Ok(()),
+            _ => Err(WeightsError::unfit(
+                &self.path,
+                "its content does not match its digest: the file is damaged or was changed",
+            )),
         }
     }
 
@@ -126,8 +123,17 @@ impl TensorFile {
             Format::Safetensors(file) => file.read(name),
             Format::Torch(file) => file.read(name),
         };
-        let values = values.unwrap_or_else(|| Err(ReadError::new("not in the file").of_tensor(name)));
+        let values = values.unwrap_or_else(|| Err(TensorFileError::new("not in the file").of_tensor(name)));
         values.map_err(|error| WeightsError::unread(&self.path, error))
+    }
+
+    /// Like [`read`](Self::read); values that are not finite are an error.
+    pub(super) fn read_finite(&mut self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        let values = self.read(name)?;
+        match values.iter().all(|value| value.is_finite()) {
+            true => Ok(values),
+            false => Err(WeightsError::NotFinite { path: self.path.clone(), tensor: name.to_owned(), run: None }),
+        }
     }
 }
 

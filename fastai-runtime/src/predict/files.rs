@@ -15,12 +15,12 @@ use crate::transforms::Picture;
 /// Files that are known at a time.
 const KNOWN: usize = 4096;
 
-/// The prediction for one image.
+/// The prediction for one image file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Said<'a> {
-    /// Index of the image.
+    /// 0-based position of the image in the input.
     pub image: usize,
-    /// Its file.
+    /// The file.
     pub path: &'a Path,
     /// One probability per class, in the order of the classes.
     pub probabilities: &'a [f32],
@@ -31,15 +31,15 @@ pub struct Said<'a> {
 /// An image that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// Index of the image.
+    /// 0-based position of the image in the input.
     pub image: usize,
-    /// Its file.
+    /// The file.
     pub path: PathBuf,
-    /// Why.
+    /// Why it cannot be read.
     pub reason: String,
 }
 
-/// What is said of a file, or why it cannot be read.
+/// The prediction for a file, or why it cannot be read.
 pub type FileAnswer<'a> = Result<Said<'a>, Unreadable>;
 
 impl Predictor {

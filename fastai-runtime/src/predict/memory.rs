@@ -8,7 +8,7 @@ use crate::RunError;
 use crate::data::{DataError, Finding, FindingKind};
 use crate::metrics::Probabilities;
 
-/// The body's features of some images: the largest values and then the means of each channel of its last map.
+/// Features of images, `[image, width]`: for each channel of the body's last map the largest value, then for each the mean.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embeddings {
     values: Vec<f32>,
@@ -32,7 +32,7 @@ impl Embeddings {
     }
 }
 
-/// What was said of one image in memory.
+/// The prediction for one image in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageAnswer {
     /// One probability per class, in the order of the classes.
@@ -49,20 +49,22 @@ impl Predictor {
     /// the images is bounded by a batch.
     ///
     /// # Errors
-    /// Images without pixels, all at once; the failure of a device.
+    /// All images without pixels at once; a failure of the device.
     pub fn predict(&self, images: &[RgbImage]) -> Result<Predictions, RunError> {
         self.predict_with(images, &PredictOptions::default())
     }
 
-    /// Like [`predict`](Self::predict), with augmented predictions. The model's seed and the pixels determine the
-    /// augmentation.
+    /// Like [`predict`](Self::predict), with test-time augmentation if `options` asks for it. The model's seed and the pixels
+    /// determine the augmentation. `options.embeddings` is ignored.
     ///
     /// # Errors
     /// Those of [`predict`](Self::predict).
     pub fn predict_with(&self, images: &[RgbImage], options: &PredictOptions) -> Result<Predictions, RunError> {
+        empty(images)?;
+        let options = PredictOptions { embeddings: false, ..*options };
         let mut values = Vec::with_capacity(images.len() * self.classes().len());
-        for answer in self.batches(images, &PredictOptions { embeddings: false, ..*options }) {
-            answer?.into_iter().for_each(|answer| values.extend(answer.probabilities));
+        for part in images.chunks(self.batch(&options)) {
+            self.answers(part, &options)?.into_iter().for_each(|answer| values.extend(answer.probabilities));
         }
         let ids = (0..images.len()).map(|image| image.to_string()).collect();
         let probabilities = Probabilities::new(values, self.classes().len());
@@ -70,21 +72,23 @@ impl Predictor {
     }
 
     /// Returns the embeddings of images in memory, in their order: `[max, mean]` of the channels of the body's last map,
-    /// which is what the head sees. Those of the networks of an ensemble follow each other.
+    /// which is what the head sees. An ensemble's embedding consists of those of its networks, one after the other.
     ///
     /// # Errors
     /// Those of [`predict`](Self::predict).
     pub fn embed(&self, images: &[RgbImage]) -> Result<Embeddings, RunError> {
-        let width = self.embedding_len();
+        empty(images)?;
+        let (options, width) = (PredictOptions::default().with_embeddings(), self.embedding_len());
         let mut values = Vec::with_capacity(images.len() * width);
-        for answers in self.batches(images, &PredictOptions::default().with_embeddings()) {
-            answers?.into_iter().filter_map(|answer| answer.embedding).for_each(|row| values.extend(row));
+        for part in images.chunks(self.batch(&options)) {
+            self.answers(part, &options)?
+                .into_iter()
+                .for_each(|answer| values.extend(answer.embedding.into_iter().flatten()));
         }
         Ok(Embeddings { values, width })
     }
 
-    /// Predicts any number of images; a batch is in memory at a time, and nothing is read before it is needed. The iterator
-    /// ends after an error.
+    /// Predicts any number of images, lazily: one batch is in memory at a time. The iterator ends after an error.
     ///
     /// # Errors
     /// Those of [`predict`](Self::predict), for each batch.
@@ -110,11 +114,11 @@ impl Predictor {
         .flatten()
     }
 
-    /// Predicts the bytes of image files, decoded as the run decoded its files. A file that cannot be read has its reason in
-    /// its place.
+    /// Predicts the bytes of image files, decoded as the run decoded its files. The result has one entry per file, in their
+    /// order; for a file that cannot be decoded, it is the reason.
     ///
     /// # Errors
-    /// The failure of a device.
+    /// A failure of the device.
     pub fn predict_encoded<B: AsRef<[u8]> + Sync>(
         &self,
         files: &[B],
@@ -130,19 +134,6 @@ impl Predictor {
             })?);
         }
         Ok(all)
-    }
-
-    /// Predicts batch by batch.
-    fn batches<'a>(
-        &'a self,
-        images: &'a [RgbImage],
-        options: &'a PredictOptions,
-    ) -> impl Iterator<Item = Result<Vec<ImageAnswer>, RunError>> + 'a {
-        // All findings at once, before the first batch.
-        let empty = empty(images);
-        let images = if empty.is_ok() { images } else { &[] };
-        let failed = empty.err().map(Err);
-        failed.into_iter().chain(images.chunks(self.batch(options)).map(|part| self.answers(part, options)))
     }
 
     /// Predicts one batch.

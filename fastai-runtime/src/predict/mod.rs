@@ -18,6 +18,7 @@ pub use files::{FileAnswer, Said, Unreadable};
 pub use imagenet::ImagenetClassifier;
 pub use memory::{Embeddings, ImageAnswer};
 pub use npy::NpyRows;
+pub(crate) use origin::saved_models;
 pub use predictions::Predictions;
 pub(crate) use predictor::{IN_MEMORY, fold_folder, mean};
 pub use predictor::{PredictOptions, Predictor};

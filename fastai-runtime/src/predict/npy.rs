@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::atomic::write_atomic;
 use crate::data::FileError;
 
-/// A matrix that is written row by row to a temporary file beside its place, and moves there at the end: version 1.0 of
-/// NumPy's format, little-endian float32.
+/// Writes a matrix row by row as a NumPy file (version 1.0 of the format, little-endian float32). A temporary file in the same
+/// folder holds the rows until [`finish`](Self::finish).
 #[derive(Debug)]
 pub struct NpyRows {
     path: PathBuf,

@@ -1,5 +1,6 @@
 //! The run that a model comes from, as far as predictions need it.
 
+use std::fs::DirEntry;
 use std::path::Path;
 
 use fastai_dsl::TaskKind;
@@ -7,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::metrics::Thresholds;
-use crate::summary_file::RunFailure;
+use crate::summary_file::{MODELS, RunFailure};
 use crate::{RunError, summary_file};
 
 /// What the `summary.json` of a run folder says of its models.
@@ -38,6 +39,15 @@ pub(super) struct FoldsOrigin {
     pub(super) thresholds: Option<Thresholds>,
 }
 
+/// The names of the models in the folder of a run, without their suffix, in order.
+pub(crate) fn saved_models(run: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(run.join(MODELS)).into_iter().flatten().flatten();
+    let name = |file: DirEntry| Some(file.file_name().to_str()?.strip_suffix(".safetensors")?.to_string());
+    let mut names: Vec<String> = files.filter_map(name).collect();
+    names.sort();
+    names
+}
+
 impl ModelOrigin {
     /// Reads it from the run folder `path`; `None` for a model that lies alone, and for a folder without a summary.
     ///
@@ -45,6 +55,27 @@ impl ModelOrigin {
     /// A summary that is broken or was edited.
     pub(super) fn of(path: &Path) -> Result<Option<Self>, RunError> {
         path.join(summary_file::SUMMARY).is_file().then(|| summary_file::read(path)).transpose()
+    }
+
+    /// That folds are missing of an ensemble in the run folder `path`, why they are, and what helps; `None` where none are.
+    pub(super) fn lacks_folds(&self, path: &Path) -> Option<String> {
+        let folds = self.folds.as_ref()?;
+        let (there, count) = (folds.complete(), folds.count);
+        if there >= count {
+            return None;
+        }
+        let resumed = format!("`fastai run --resume {}`", path.display());
+        let next = match &self.failure {
+            // It begins with the fold, and ends with what helps; going on would repeat it.
+            Some(failure) if failure.lost_numbers().is_some() => failure.error.clone(),
+            Some(failure) => format!("{}; once that is put right, {resumed} goes on", failure.error),
+            None => resumed,
+        };
+        let one = (there > 0).then(|| format!(", or take one of its models: {}", path.join("folds/1").display()));
+        Some(format!(
+            "{there} of {count} folds are complete, and the ensemble needs all: {next}{}",
+            one.unwrap_or_default()
+        ))
     }
 
     /// That the run failed since training lost the numbers, with the remedy: its own going on would repeat that.
@@ -66,6 +97,33 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::summary_file::FailureKind;
+
+    #[test]
+    fn a_fold_that_failed_is_named_and_going_on_is_proposed_where_it_may_help() {
+        let of = |each: usize, failure: Option<(FailureKind, &str)>| {
+            let folds = FoldsOrigin { count: 3, each: vec![IgnoredAny; each], thresholds: None };
+            let failure =
+                failure.map(|(kind, error)| RunFailure { kind, step: Some(2), error: format!("fold 2: {error}") });
+            let (name, recipe, classes) = ("A".to_string(), String::new(), Vec::new());
+            let run = ModelOrigin { name, recipe, task: TaskKind::SingleLabel, classes, folds: Some(folds), failure };
+            run.lacks_folds(Path::new("run"))
+        };
+        let one = format!(", or take one of its models: {}", Path::new("run").join("folds/1").display());
+        let begins = "1 of 3 folds are complete, and the ensemble needs all: ";
+        let lost =
+            of(1, Some((FailureKind::WeightsNotFinite, "step 2 `fit(10.0, 1)`: use smaller rates and run anew")));
+        let said = format!("{begins}fold 2: step 2 `fit(10.0, 1)`: use smaller rates and run anew{one}");
+        assert_eq!(lost, Some(said), "going on would repeat it");
+        let full = of(1, Some((FailureKind::Other, "the disk is full")));
+        let resumed = "`fastai run --resume run`";
+        assert_eq!(
+            full,
+            Some(format!("{begins}fold 2: the disk is full; once that is put right, {resumed} goes on{one}"))
+        );
+        assert_eq!(of(1, None), Some(format!("{begins}{resumed}{one}")));
+        assert_eq!((of(0, None).map(|said| said.contains("folds/1")), of(3, None)), (Some(false), None));
+    }
 
     #[test]
     fn folds_are_read_under_both_names_of_their_thresholds() {

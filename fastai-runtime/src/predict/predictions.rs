@@ -79,7 +79,7 @@ impl<T> Predictions<T> {
         Predictions { ids, classes, probabilities, targets, task: PhantomData }
     }
 
-    /// Images.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
@@ -165,13 +165,14 @@ impl Predictions<MultiLabel> {
         Some(metrics::tag_table(&self.probabilities, truth, &thresholds, &self.classes))
     }
 
-    /// Returns the best threshold of 0.17, 0.18, .. 0.23 and its F2 on these images. Since it was selected on them, the F2
-    /// is optimistic.
+    /// Returns the best threshold of 0.17, 0.18, .. 0.23 and its F2 on these images; `None` without labels. The F2 is optimistic,
+    /// because these images selected the threshold.
     pub fn best_threshold(&self) -> Option<(f64, f64)> {
         self.targets.as_ref().map(|truth| metrics::f2_search(&self.probabilities, truth))
     }
 
-    /// Returns the threshold of each tag that together have the best mean F2 on these images, which is optimistic on them.
+    /// Returns a threshold for each tag, which together have the best mean F2 on these images; `None` without labels. The F2 with
+    /// them is optimistic on these images.
     pub fn best_thresholds(&self) -> Option<Thresholds> {
         self.targets.as_ref().map(|truth| metrics::f2_search_each(&self.probabilities, truth))
     }

@@ -7,12 +7,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::{TaskKind, canonical_text};
 
-use super::origin::ModelOrigin;
+use super::origin::{ModelOrigin, saved_models};
 use super::{TtaWeights, average};
 use crate::data::{Demand, Reading};
-use crate::metrics::{Probabilities, Thresholds, top_of};
+use crate::metrics::{Probabilities, Thresholds, most_probable, top_of};
 use crate::models::{self, DEFAULT_THRESHOLD, ModelMeta, Network, WeightsError};
-use crate::summary_file::resuming;
+use crate::summary_file::{MODELS, resuming};
 use crate::transforms::{Pixels, Transform};
 use crate::{RunError, device, slow_kernels};
 
@@ -23,17 +23,19 @@ const AHEAD: usize = 64 << 20;
 pub(crate) const IN_MEMORY: &str = "the model in memory";
 
 /// A network with everything that prediction needs, or an ensemble: the networks of a run's folds, whose predictions are
-/// averaged. Neither training data nor published weights are required.
+/// averaged. Prediction needs neither the training data nor published weights.
 ///
 /// Predictions take `&self` and change nothing, so threads can share a predictor. A clone shares the weights.
 ///
-/// * [`predict`](Self::predict) and [`predict_with`](Self::predict_with): images in memory.
-/// * [`predict_encoded`](Self::predict_encoded): the bytes of image files, such as an upload.
-/// * [`predict_iter`](Self::predict_iter): any number of images, a batch in memory.
-/// * [`predict_files`](Self::predict_files) and [`stream`](Self::stream): files, decoded on all cores.
-/// * [`embed`](Self::embed): the body's features.
+/// | method | predicts |
+/// |---|---|
+/// | [`predict`](Self::predict), [`predict_with`](Self::predict_with) | images in memory |
+/// | [`predict_encoded`](Self::predict_encoded) | the bytes of image files, such as an upload |
+/// | [`predict_iter`](Self::predict_iter) | any number of images, with one batch in memory |
+/// | [`predict_files`](Self::predict_files), [`stream`](Self::stream) | files, decoded on all cores |
+/// | [`embed`](Self::embed) | nothing: it returns the features of the body |
 ///
-/// A program whose kernels are not optimised says so on standard error when it loads a model, unless it has said so before.
+/// If the kernels are not optimised, the program says so once on standard error when it loads a model.
 #[derive(Clone, Debug)]
 pub struct Predictor {
     /// The network, or those of an ensemble, each with its header.
@@ -45,7 +47,7 @@ pub struct Predictor {
 /// How images are predicted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PredictOptions {
-    /// Augmented predictions to average with the plain one; none unless given.
+    /// Number of augmented predictions to average with `ceil(tta / 4)` plain ones; `None` for a plain prediction.
     pub tta: Option<u32>,
     /// Whether to return the embedding of each image too.
     pub embeddings: bool,
@@ -58,8 +60,8 @@ impl Predictor {
     /// a run with folds yields the ensemble of the models of all folds; that of one fold, `RUN/folds/1`, its model.
     ///
     /// # Errors
-    /// If there is no such model (the error lists the existing ones), it is broken or a link, or the run's summary was
-    /// edited or describes another model. If folds are missing.
+    /// If there is no such model (the error lists the existing ones); if it is broken or a link; if the run's summary was edited
+    /// or describes another model; if folds are missing.
     pub fn load(path: &Path, model: Option<&str>, device: &Device) -> Result<Self, RunError> {
         slow_kernels::warn();
         if let Some(ensemble) = Self::ensemble(path, model, device)? {
@@ -85,17 +87,13 @@ impl Predictor {
     /// Loads the ensemble of a run with folds; `None` for what is none.
     fn ensemble(path: &Path, model: Option<&str>, device: &Device) -> Result<Option<Self>, RunError> {
         let Some(run) = ModelOrigin::of(path)? else { return Ok(None) };
+        let lacking = run.lacks_folds(path);
         let Some(folds) = run.folds else { return Ok(None) };
         let refuse = |why: String| Err(WeightsError::unfit(path, why).into());
-        let (there, count) = (folds.complete(), folds.count);
-        if there < count {
-            let one = (there > 0).then(|| format!(", or take one of its models: {}", path.join("folds/1").display()));
-            return refuse(format!(
-                "{there} of {count} folds are complete, and the ensemble needs all: `fastai run --resume {}`{}",
-                path.display(),
-                one.unwrap_or_default()
-            ));
+        if let Some(lacking) = lacking {
+            return refuse(lacking);
         }
+        let count = folds.count;
         let load = |number: usize| Self::load(&fold_folder(path, number), model, device);
         let folds_of = (1..=count).map(load).collect::<Result<Vec<_>, _>>()?;
         match Self::of_folds(folds_of, canonical_text(&run.recipe), folds.thresholds) {
@@ -180,7 +178,7 @@ impl Predictor {
         &self.meta.classes
     }
 
-    /// The thresholds of a model of tags, unless `given` replaces them: those of the model's header.
+    /// The thresholds for tags: `given`, in `(0, 1)`, for all tags; otherwise those of the model's header, or 0.2.
     pub fn thresholds(&self, given: Option<f64>) -> Thresholds {
         let of_model = || self.meta.threshold.clone();
         given.map(Thresholds::All).or_else(of_model).unwrap_or(Thresholds::All(DEFAULT_THRESHOLD))
@@ -200,15 +198,11 @@ impl Predictor {
     /// Returns the `k` most probable classes with their probabilities, the most probable first; equal ones keep the order of
     /// the classes.
     pub fn top(&self, probabilities: &[f32], k: usize) -> Vec<(&str, f32)> {
-        let mut all: Vec<(&str, f32)> =
-            self.meta.classes.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
-        all.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        all.truncate(k);
-        all
+        most_probable(self.meta.classes.iter().map(String::as_str), probabilities, k)
     }
 
-    /// The digest of the body's parameters and running statistics, in hexadecimal: equal for equal bodies only. Of an ensemble,
-    /// the digest of those.
+    /// The BLAKE3 digest of the body's parameters and running statistics, in hexadecimal: equal for equal bodies only. An
+    /// ensemble has the digest of the digests of its networks.
     pub fn body_digest(&self) -> String {
         let each: Vec<String> = self.networks().map(models::body_digest).collect();
         match each.as_slice() {
@@ -217,7 +211,7 @@ impl Predictor {
         }
     }
 
-    /// Numbers in an embedding: twice the channels of the body's last map, of every network.
+    /// Numbers in an embedding: twice the channels of the body's last map, summed over the networks.
     pub fn embedding_len(&self) -> usize {
         self.networks().map(Network::head_input).sum()
     }
@@ -275,9 +269,7 @@ impl Predictor {
                 Some(n_aug) => average(&each[0], TtaWeights::new(n_aug).plain, &each[1..]),
             });
         }
-        let embeddings = options.embeddings.then(|| beside(&features, count));
-        let probabilities = mean(said);
-        Ok(Answers { probabilities, embeddings })
+        Ok(Answers { probabilities: mean(said), embeddings: options.embeddings.then(|| beside(&features, count)) })
     }
 }
 
@@ -371,7 +363,7 @@ fn model_file(path: &Path, model: Option<&str>) -> Result<PathBuf, RunError> {
         }
         return Ok(path.to_path_buf());
     }
-    let folder = path.join("models");
+    let folder = path.join(MODELS);
     let file = folder.join(format!("{}.safetensors", model.unwrap_or("final")));
     if file.is_file() {
         for path in [&folder, &file] {
@@ -384,13 +376,7 @@ fn model_file(path: &Path, model: Option<&str>) -> Result<PathBuf, RunError> {
         }
         return Ok(file);
     }
-    let mut there: Vec<String> = std::fs::read_dir(&folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|e| Some(e.file_name().to_str()?.strip_suffix(".safetensors")?.to_string()))
-        .collect();
-    there.sort();
+    let there = saved_models(path);
     // A run that lost its numbers loses them again where it goes on.
     let lost = ModelOrigin::of(path)?.and_then(|run| run.lost_numbers());
     let goes_on = resuming(path).filter(|_| lost.is_none());

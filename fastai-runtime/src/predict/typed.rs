@@ -5,12 +5,12 @@ use std::marker::PhantomData;
 
 use fastai_dsl::{Class, Classified, MultiLabel, SingleLabel};
 
-use crate::metrics::{Thresholds, top_of};
+use crate::metrics::{Thresholds, most_probable, top_of};
 
-/// What the model of recipe `E` says of one image.
+/// The prediction of the model of recipe `E` for one image.
 ///
-/// `E` is a recipe with a committed summary of its data, from which the macro makes the type of its classes: `Cats` and `Dogs`
-/// of `DogsVsCatsClass`.
+/// `E` is a recipe with a committed summary of its data, from which the macro makes the type of its classes, such as
+/// `DogsVsCatsClass` with the variants `Cats` and `Dogs`.
 pub struct Prediction<E> {
     probabilities: Vec<f32>,
     recipe: PhantomData<fn() -> E>,
@@ -58,11 +58,7 @@ impl<E: Classified> Prediction<E> {
     /// The `k` most probable classes with their probabilities, the most probable first; equal ones keep the order of the
     /// classes.
     pub fn top(&self, k: usize) -> Vec<(E::Class, f32)> {
-        let mut all: Vec<(E::Class, f32)> =
-            E::Class::ALL.iter().copied().zip(self.probabilities.iter().copied()).collect();
-        all.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        all.truncate(k);
-        all
+        most_probable(E::Class::ALL.iter().copied(), &self.probabilities, k)
     }
 }
 

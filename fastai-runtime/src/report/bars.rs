@@ -54,19 +54,15 @@ impl Bars {
     /// Counts integers in ten bins, or each value separately if there are fewer than ten; `None` without values.
     fn of_sides(title: &str, sides: &[u32]) -> Option<Bars> {
         let (low, high) = (*sides.iter().min()?, *sides.iter().max()?);
-        let row = |first: u32, last: u32, count: u64| {
-            let range = if first == last { number(first) } else { format!("{} – {}", number(first), number(last)) };
-            (range, count)
-        };
         let rows = if ((high - low) as usize) < BINS {
             let count = |side: u32| sides.iter().filter(|other| **other == side).count() as u64;
-            (low..=high).map(|side| row(side, side, count(side))).collect()
+            (low..=high).map(|side| (range(side, side), count(side))).collect()
         } else {
             let Histogram { edges, counts } = Histogram::new(sides, BINS);
             // A bin begins at its lower edge and ends before the next one's, but for the last.
             let first = |bin: usize| edges[bin].ceil() as u32;
             let last = |bin: usize| if bin + 1 == BINS { high } else { first(bin + 1) - 1 };
-            counts.iter().enumerate().map(|(bin, count)| row(first(bin), last(bin), *count)).collect()
+            counts.iter().enumerate().map(|(bin, count)| (range(first(bin), last(bin)), *count)).collect()
         };
         Some(Bars { title: title.to_string(), rows })
     }
@@ -105,8 +101,10 @@ impl Bars {
     }
 }
 
-fn number(side: u32) -> String {
-    grouped(side.into())
+/// `97 – 185`, or `97` if both ends are the same.
+pub(super) fn range(first: u32, last: u32) -> String {
+    let [first, last] = [first, last].map(|side| grouped(side.into()));
+    if first == last { first } else { format!("{first} – {last}") }
 }
 
 /// Formats the edges with enough decimals to distinguish neighbours, or as powers of ten if that takes many digits.

@@ -10,13 +10,12 @@ use super::{BatchRow, Summary, batches, plot};
 use crate::RunError;
 use crate::atomic::{create_folder, sweep, sync_folder, write_atomic};
 use crate::error::ResumeError;
-use crate::summary_file::{RESUME, SUMMARY, keeps_nothing, resuming};
+use crate::summary_file::{MODELS, RESUME, SUMMARY, keeps_nothing, resuming};
 use crate::train::{EpochRow, FindCurve};
 
 const RECIPE: &str = "recipe.recipe";
 const HISTORY: &str = "history.csv";
 const REPORT: &str = "report.html";
-const MODELS: &str = "models";
 
 /// The folder of a run: `recipe.recipe`, `history.csv`, `batches.csv`, `summary.json`, plots (`*.svg`), `report.html`, `models/`.
 ///

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
 use super::numbers::{duration, grouped, metric, rates};
-use super::{Counts, Evaluation};
+use super::{Counts, Evaluation, Ruin};
 use crate::metrics::{Thresholds, mean_and_deviation, number_or_nan};
 
 /// The complete folds of a run, and what they have in common.
@@ -34,6 +34,12 @@ pub struct FoldSummary {
     pub seconds: f64,
     /// Whether it wrote a report.
     pub report: bool,
+    /// What ruined its run, if anything did; unknown in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ruin: Option<Ruin>,
+    /// The [verdict](super::Summary::lost) on its run, if it was ruined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
 }
 
 /// A metric over the folds.
@@ -56,6 +62,11 @@ impl FoldSummary {
 }
 
 impl Folds {
+    /// Whether the figures of its folds are those with test-time augmentation.
+    pub fn is_augmented(&self) -> bool {
+        self.each.iter().any(|fold| fold.tta.is_some())
+    }
+
     /// Mean and deviation of each metric and of the loss over the complete folds, with test-time augmentation if the recipe has
     /// it.
     pub fn spread(&self) -> Vec<Spread> {
@@ -76,11 +87,15 @@ impl Folds {
 pub(super) fn section(folds: &Folds) -> Markup {
     let spread = folds.spread();
     let finds = folds.each.iter().any(|fold| !fold.found_rates.is_empty());
+    let fails = folds.each.iter().any(|fold| fold.ruin.is_some());
+    let augmented = folds.is_augmented();
     html! {
-        h2 { "Folds" }
+        h2 { "Folds" @if augmented { ", with test-time augmentation" } }
         p.soft {
             "Each fold holds out its own part and trains on the others. The figures above are those of all these predictions "
-            "together, each by the network that had not seen the image: " code { "out_of_fold.csv" } ". "
+            "together, each by the network that had not seen the image: " code { "out_of_fold.csv" }
+            @if augmented { ", and with test-time augmentation " code { "out_of_fold_tta.csv" } } ". "
+            @if augmented { "The figures of the folds, their mean and their deviation are those of " code { "tta()" } ". " }
             code { "predict" } " and " code { "submit" } " average the networks of all folds; how good that average is, these "
             "figures do not say: on images that no fold has seen it is seldom worse."
         }
@@ -90,6 +105,7 @@ pub(super) fn section(folds: &Folds) -> Markup {
                 @for column in &spread { th.n { (column.name) } }
                 @if finds { th { "rates found" } }
                 th.n { "time" }
+                @if fails { th { "" } }
             } }
             tbody {
                 @for (index, fold) in folds.each.iter().enumerate() { tr {
@@ -106,6 +122,7 @@ pub(super) fn section(folds: &Folds) -> Markup {
                     }
                     @if finds { td { (rates(&fold.found_rates)) } }
                     td.n { (duration(fold.seconds)) }
+                    @if fails { td { @if let Some(ruin) = &fold.ruin { span.note { (ruin.to_string()) } } } }
                 } }
                 @if !spread.is_empty() {
                     tr.first {
@@ -113,12 +130,14 @@ pub(super) fn section(folds: &Folds) -> Markup {
                         @for column in &spread { td.n { strong { (metric(column.mean)) } } }
                         @if finds { td {} }
                         td.n { (duration(folds.each.iter().map(|fold| fold.seconds).sum())) }
+                        @if fails { td {} }
                     }
                     tr {
                         td { "deviation" } td {} td {}
                         @for column in &spread { td.n { @if let Some(deviation) = column.deviation { (metric(deviation)) } } }
                         @if finds { td {} }
                         td {}
+                        @if fails { td {} }
                     }
                 }
             }
@@ -128,14 +147,21 @@ pub(super) fn section(folds: &Folds) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use fastai_dsl::Direction;
+
     use super::*;
     use crate::metrics::MetricValue;
+    use crate::train::Course;
 
     #[test]
     fn mean_and_deviation_are_over_the_folds() {
+        let metric = |value| {
+            let direction = Direction::Higher;
+            MetricValue { name: "accuracy".into(), direction, value, interval: None, n: 9, chosen_here: None }
+        };
         let evaluation = |accuracy: f64, val_loss: f64| Evaluation {
             val_loss,
-            metrics: vec![MetricValue { name: "accuracy".into(), value: accuracy, ..MetricValue::default() }],
+            metrics: vec![metric(accuracy)],
             ..Evaluation::default()
         };
         let fold = |accuracy, tta: Option<f64>| FoldSummary {
@@ -151,5 +177,24 @@ mod tests {
         let spread = folds(vec![fold(0.8, Some(0.7))]).spread();
         assert_eq!((spread[0].mean, spread[0].deviation, spread[1].mean), (0.7, None, 0.5));
         assert!(folds(Vec::new()).spread().is_empty());
+    }
+
+    #[test]
+    fn the_table_says_whether_its_figures_are_of_test_time_augmentation_and_which_folds_failed() {
+        let found = |val_loss| Some(Evaluation { val_loss, ..Evaluation::default() });
+        let page = |fold: FoldSummary| section(&Folds { count: 1, each: vec![fold], thresholds: None }).into_string();
+        let plain = FoldSummary { r#final: found(0.5), ..FoldSummary::default() };
+        let of_plain = page(plain.clone());
+        assert!(of_plain.contains("0.5000") && !of_plain.contains("tta"), "{of_plain}");
+        let of_tta = page(FoldSummary { tta: found(0.25), ..plain.clone() });
+        for part in
+            ["0.2500", "<h2>Folds, with test-time augmentation</h2>", "<code>tta()</code>", "out_of_fold_tta.csv"]
+        {
+            assert!(of_tta.contains(part), "{part}: {of_tta}");
+        }
+        assert!(!of_plain.contains("diverged"));
+        let ruin = Some(Ruin { step: 1, course: Course::Diverged, epoch: 0 });
+        let failed = page(FoldSummary { ruin, ..plain });
+        assert!(failed.contains("<span class=\"note\">diverged at epoch 0 of step 2</span>"), "{failed}");
     }
 }

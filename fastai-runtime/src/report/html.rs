@@ -3,12 +3,13 @@
 use fastai_dsl::{StepKind, TaskKind};
 use maud::{Markup, html};
 
+use super::lost_folds::LostFolds;
 use super::numbers::{duration, grouped, metric, short};
 use super::page::{marked, page};
 use super::record::metric_names;
 use super::ruined::Ruined;
 use super::summary::Shortfall;
-use super::{Baseline, Evaluation, Record, StageSummary, Status, Summary, folds, gallery, plot, tables, verdicts};
+use super::{Baseline, Evaluation, Record, StageSummary, Status, Summary, folds, gallery, plot, ruin, tables, verdicts};
 use crate::data::byte_units::in_units;
 use crate::metrics::MetricValue;
 use crate::train::{EpochRow, FitCurve};
@@ -26,14 +27,14 @@ pub struct WrittenFile {
 ///
 /// All text from outside (class names, paths, the recipe) is escaped.
 pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> String {
-    let ruined = summary.ruined();
+    let (ruined, lost_folds) = (summary.ruined(), summary.lost_folds());
     // What the banner says is not said again.
     let told = [ruined.as_ref().map(|ruined| &ruined.verdict), summary.failure.as_ref().map(|failure| &failure.error)];
     let notes: Vec<&String> = summary.notes.iter().filter(|note| !told.contains(&Some(*note))).collect();
     let content = html! {
         h1 { (summary.name) }
         (quotation(summary))
-        (banners(summary, ruined.as_ref()))
+        (banners(summary, ruined.as_ref(), lost_folds.as_ref()))
         (headline(summary, record))
         (verdicts::hindsight(summary))
         @match &summary.folds {
@@ -50,6 +51,7 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
         (plots(record))
         @if let Some(confusion) = &record.confusion {
             h2 { "Confusion" }
+            @if let Some(found) = &summary.by_class { p.soft { "Predictions: " (found.predictions) "." } }
             (tables::confusion(confusion))
         }
         @if let Some(found) = &summary.by_class {
@@ -80,8 +82,8 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
     page(&format!("{} – fastai run", summary.name), &content)
 }
 
-fn banners(summary: &Summary, ruined: Option<&Ruined<'_>>) -> Markup {
-    let baseline = summary.baseline.as_ref().filter(|_| ruined.is_none());
+fn banners(summary: &Summary, ruined: Option<&Ruined<'_>>, lost_folds: Option<&LostFolds>) -> Markup {
+    let baseline = summary.baseline.as_ref().filter(|_| ruined.is_none() && lost_folds.is_none());
     html! {
         @if summary.smoke {
             div.banner { "SMOKE RUN: two batches a stage, to see whether everything works. The numbers mean nothing." }
@@ -97,6 +99,7 @@ fn banners(summary: &Summary, ruined: Option<&Ruined<'_>>) -> Markup {
             },
         }
         @if let Some(ruined) = ruined { div.banner { "TRAINING FAILED: " (marked(&ruined.to_string())) "." } }
+        @if let Some(folds) = lost_folds { div.banner { "TRAINING FAILED in " (folds.which) ": " (marked(&folds.verdict)) "." } }
         @if let Some(warning) = baseline.and_then(Baseline::unbeaten) {
             @let shortfall = baseline.and_then(Baseline::shortfall);
             div.banner {
@@ -267,7 +270,7 @@ fn brought(stage: &StageSummary, before: Option<&Evaluation>, in_banner: bool) -
             div.note { "on weights that an earlier fit had lost: see " @if in_banner { "above" } @else { "that step" } }
         }
         @if let Some(judgement) = &stage.judgement {
-            div.note { strong { (verdicts::name(judgement.course)) } " from epoch " (judgement.epoch)
+            div.note { strong { (ruin::name(judgement.course)) } " from epoch " (judgement.epoch)
                 ": see " @if in_banner { "above" } @else { "the notes" } }
         }
     }

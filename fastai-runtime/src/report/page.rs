@@ -25,7 +25,7 @@ pub(crate) fn page(title: &str, content: &Markup) -> String {
 }
 
 /// Renders text with words in backticks as code.
-pub(super) fn marked(text: &str) -> Markup {
+pub(crate) fn marked(text: &str) -> Markup {
     html! {
         @for (i, part) in text.split('`').enumerate() {
             @if i % 2 == 1 { code { (part) } } @else { (part) }

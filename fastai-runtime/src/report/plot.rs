@@ -69,7 +69,7 @@ pub fn rates(fits: &[FitCurve]) -> String {
         let x = 0.0..batches(fits).max(1) as f64;
         let y = 0.0..if top > 0.0 { top * 1.12 } else { 1.0 };
         let mut chart = builder(area, 46).build_cartesian_2d(x, y.clone())?;
-        mesh(&mut chart, "training batch", "learning rate", 10, &|x| thousands(*x))?;
+        mesh(&mut chart, "training batch", "learning rate", 10, &batch_label)?;
         for (group, series) in lines.iter().enumerate() {
             for points in series {
                 chart.draw_series(LineSeries::new(thin(points), colour(group, groups).stroke_width(2)))?;
@@ -98,7 +98,7 @@ pub fn losses(fits: &[FitCurve]) -> String {
         )?;
         let y = padded(low, high);
         let mut chart = builder(area, 46).build_cartesian_2d(0.0..batches(fits).max(1) as f64, y.clone())?;
-        mesh(&mut chart, "training batch", "loss", 10, &|x| thousands(*x))?;
+        mesh(&mut chart, "training batch", "loss", 10, &batch_label)?;
         for points in &train {
             let cut = points.iter().map(|(x, v)| (*x, v.min(y.end))).collect::<Vec<_>>();
             chart.draw_series(LineSeries::new(thin(&cut), PALETTE[0].stroke_width(2)))?;
@@ -380,8 +380,9 @@ fn group_name(group: usize, groups: usize) -> String {
     }
 }
 
-fn thousands(value: f64) -> String {
-    grouped(value.round().max(0.0) as u64)
+/// The label of a batch on a linear axis.
+fn batch_label(batch: &f64) -> String {
+    grouped(batch.round().max(0.0) as u64)
 }
 
 /// Removes the control characters that XML forbids.

@@ -2,37 +2,15 @@
 
 use std::fmt;
 
-use fastai_dsl::source::RecipeText;
-use fastai_dsl::{BodyState, Recipe, StepKind, in_todays_words};
+use fastai_dsl::{BodyState, StepKind};
 
+use super::lineage::{failure, up_to_fit};
 use super::numbers::metric;
 use super::verdicts::{Change, course};
-use super::{Baseline, Evaluation, FitSetting, StageSummary, Summary};
+use super::{Baseline, Evaluation, FitSetting, Ruin, StageSummary, Summary};
 use crate::data::figures::figure;
+use crate::error::FailedStep;
 use crate::train::{Course, Judgement};
-
-/// The `fit` whose weights the step after these stages begins with; `None` if there is none, or if another step has put weights
-/// in place since.
-pub fn fit_before(stages: &[StageSummary]) -> Option<&StageSummary> {
-    let mut changed = stages.iter().rev().filter(|stage| stage.kind.changes_weights());
-    changed.next().filter(|stage| stage.kind == StepKind::Fit)
-}
-
-/// The failure that left the weights that the step after these stages begins with.
-pub fn inherited(stages: &[StageSummary]) -> Option<Judgement> {
-    fit_before(stages).and_then(|_| failure(stages)).map(|(_, judgement)| judgement)
-}
-
-/// The `fit` by which the last one of these stages failed: itself, or the first of those before it that explain its course.
-fn failure(stages: &[StageSummary]) -> Option<(&StageSummary, Judgement)> {
-    let last = stages.iter().rposition(|stage| stage.kind == StepKind::Fit)?;
-    let before = fit_before(&stages[..last]).and_then(|_| failure(&stages[..last]));
-    if stages[last].stays_lost {
-        return before;
-    }
-    let found = stages[last].failure()?;
-    before.filter(|(_, earlier)| earlier.course.explains(found.course)).or(Some((&stages[last], found)))
-}
 
 /// What the last fit of these stages reached.
 fn last_fit(stages: &[StageSummary]) -> Option<&Evaluation> {
@@ -40,6 +18,11 @@ fn last_fit(stages: &[StageSummary]) -> Option<&Evaluation> {
 }
 
 impl StageSummary {
+    /// The step, as errors name it.
+    pub(crate) fn named(&self) -> FailedStep {
+        FailedStep { number: self.step + 1, call: self.text.clone() }
+    }
+
     /// The course of a `fit` that did harm, or nothing at all.
     pub(crate) fn failure(&self) -> Option<Judgement> {
         self.judgement.filter(|judgement| judgement.course.is_failure())
@@ -50,6 +33,8 @@ impl StageSummary {
 pub(crate) struct Ruined<'a> {
     /// The `fit`.
     pub stage: &'a StageSummary,
+    /// Its course in short.
+    pub ruin: Ruin,
     /// Its course and what helps, as its note has them.
     pub verdict: String,
     /// What came of it by the end of the run.
@@ -65,24 +50,40 @@ impl fmt::Display for Ruined<'_> {
     }
 }
 
+impl Ruin {
+    /// What ruined the run of this summary, which may have stopped.
+    pub(crate) fn of(summary: &Summary) -> Option<Self> {
+        let (stage, judgement) = summary.ruined_by()?;
+        Some(Ruin { step: stage.step, course: judgement.course, epoch: judgement.epoch })
+    }
+}
+
 impl Summary {
     /// Returns the verdict on a run of which the last `fit` left weights that say less than those before it, or nothing, whatever
     /// the metrics are, or a `fit` damaged the body and the final measurement is still worse than the one before it: from which
     /// epoch on, where the loss went, what helps, and what came of it.
+    ///
+    /// Of a run of folds, which of them ended so, and how the first one did.
     pub fn lost(&self) -> Option<String> {
-        self.ruined().map(|ruined| ruined.to_string())
+        match self.lost_folds() {
+            Some(folds) => Some(folds.to_string()),
+            None => self.ruined().map(|ruined| ruined.to_string()),
+        }
     }
 
     /// Returns [`lost`](Self::lost) in short, for a run that has told of each fit when it happened: which steps failed so, where
     /// the run ended, and what came of it.
     pub fn lost_in_short(&self) -> Option<String> {
-        self.ruined().map(|ruined| ruined.in_short)
+        match self.lost_folds() {
+            Some(folds) => Some(folds.in_short),
+            None => self.ruined().map(|ruined| ruined.in_short),
+        }
     }
 
     /// Returns a warning if the run ended no better than its baseline, or is [not shown to be](Baseline::unbeaten), and is not
     /// [lost](Self::lost), which says it then.
     pub fn unbeaten(&self) -> Option<String> {
-        let baseline = self.baseline.as_ref().filter(|_| self.ruined().is_none());
+        let baseline = self.baseline.as_ref().filter(|_| self.lost_in_short().is_none());
         baseline.and_then(Baseline::unbeaten)
     }
 
@@ -100,7 +101,7 @@ impl Summary {
         let came = match judgement.course {
             Course::Damaged => ends.clone(),
             _ if !is_last => Some("no later fit mended that".to_string()),
-            Course::Diverged => Some("what the network predicts cannot be trusted".to_string()),
+            Course::Diverged => Some(format!("what the network predicts {UNTRUSTED}")),
             _ => None,
         };
         let said = course(&judgement, &self.setting(stage.step));
@@ -109,7 +110,8 @@ impl Summary {
         let ended = if ends.is_none() { self.r#final.as_ref().map(ended_with) } else { None };
         let in_short = std::iter::once(self.failed_so(stage, judgement.course));
         let in_short: Vec<String> = in_short.chain(ended).chain(outcome.iter().cloned()).collect();
-        Some(Ruined { stage, verdict, outcome, in_short: in_short.join("; ") })
+        let ruin = Ruin { step: stage.step, course: judgement.course, epoch: judgement.epoch };
+        Some(Ruined { stage, ruin, verdict, outcome, in_short: in_short.join("; ") })
     }
 
     /// The steps from `first` on that failed by this course: `steps 2 and 4 diverged`.
@@ -117,27 +119,25 @@ impl Summary {
         let so = |stage: &&StageSummary| {
             stage.step >= first.step && stage.judgement.is_some_and(|judgement| judgement.course == course)
         };
-        let steps: Vec<String> = self.stages.iter().filter(so).map(|stage| (stage.step + 1).to_string()).collect();
-        let steps = match steps.as_slice() {
-            [all @ .., last] if !all.is_empty() => format!("steps {} and {last}", all.join(", ")),
-            _ => format!("step {}", steps.concat()),
-        };
-        format!("{steps} {}", did(course))
+        let steps: Vec<usize> = self.stages.iter().filter(so).map(|stage| stage.step + 1).collect();
+        format!("{} {}", numbered("step", &steps), did(course))
     }
 
-    /// That a constant answer is as good as the final network, where that is certain.
-    fn below_constant(&self) -> Option<String> {
+    /// That a constant answer is as good as the final predictions, where that is certain.
+    pub(super) fn below_constant(&self) -> Option<String> {
         let constant = self.baseline.as_ref()?;
-        let (reached, _) = constant.reached.zip(constant.unbeaten())?;
-        let name = constant.metric.word();
-        Some(format!("a constant answer has {name} {}, the network {}", metric(constant.value), metric(reached)))
+        let (is, name, value) = (constant.shortfall()?.words(), constant.metric.word(), metric(constant.value));
+        Some(format!("the predictions are {is} always saying `{}` ({name} {value})", constant.says))
     }
 
-    /// The `fit` that left the run with nothing learned or without what it had learned, and its course: the last `fit`, or an
-    /// earlier one that [explains](Course::explains) what the last one ended in, or one that damaged the body if the final
-    /// measurement is still worse than the one before it.
+    /// The `fit` that left the run with nothing learned or without what it had learned, and its course: the last `fit`, or the
+    /// one whose weights a `load` after it put back, or an earlier one that [explains](Course::explains) what that one ended in,
+    /// or one that damaged the body if the final measurement is still worse than the one before it.
     pub fn ruined_by(&self) -> Option<(&StageSummary, Judgement)> {
-        failure(&self.stages).or_else(|| {
+        let last_fit = || self.stages.iter().rposition(|stage| stage.kind == StepKind::Fit);
+        // Weights of which it is not known how they were trained may have those of the last fit in them.
+        let ended = up_to_fit(&self.stages).or_else(|| Some(&self.stages[..=last_fit()?]));
+        ended.and_then(failure).or_else(|| {
             let (stage, judgement, _) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
             Some((stage, judgement))
         })
@@ -145,28 +145,39 @@ impl Summary {
 
     /// What the advice on the fit of this step depends on; what holds for most, for a recipe that is no longer read.
     fn setting(&self, step: usize) -> FitSetting {
-        let read = RecipeText::new("summary.recipe", &in_todays_words(&self.recipe), &[]);
         // What is said of a failure does not depend on the layers that train.
-        let of = |recipe: &Recipe| FitSetting::of(recipe, step, BodyState::Unfrozen);
-        read.result.map_or_else(|_| FitSetting::default(), |checked| of(&checked.recipe))
+        self.read_recipe().map_or_else(FitSetting::default, |recipe| FitSetting::of(&recipe, step, BodyState::Unfrozen))
     }
 }
 
+/// `step 2`, `steps 2, 3 and 5`
+pub(super) fn numbered(what: &str, numbers: &[usize]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
+    match numbers.as_slice() {
+        [all @ .., last] if !all.is_empty() => format!("{what}s {} and {last}", all.join(", ")),
+        _ => format!("{what} {}", numbers.concat()),
+    }
+}
+
+/// What is said of predictions by weights that diverged.
+pub(super) const UNTRUSTED: &str = "cannot be trusted";
+
 /// What a fit of this course did, in the past tense.
-fn did(course: Course) -> &'static str {
+pub(super) fn did(course: Course) -> &'static str {
     match course {
         Course::Diverged => "diverged",
         Course::SameAnswer => "left the same answer for every image",
         Course::Collapsed => "collapsed",
         Course::Damaged => "damaged the body",
         Course::NothingLearned => "learned nothing",
+        Course::FarOff => "stayed far above a constant answer",
         Course::Overfitting => "overfitted",
         Course::Underfitting => "underfitted",
     }
 }
 
 /// `the run ends with accuracy 0.5263, loss 1.8e22`
-fn ended_with(end: &Evaluation) -> String {
+pub(super) fn ended_with(end: &Evaluation) -> String {
     let first = end.metrics.first().map(|first| format!("{} {}, ", first.name, metric(first.value)));
     format!("the run ends with {}loss {}", first.unwrap_or_default(), figure(end.val_loss, 4))
 }
@@ -221,8 +232,8 @@ mod tests {
         let (lost, unbeaten) = of(Some(Course::Diverged));
         let diverged = "step 3 `fit(10.0, 3)`: diverged from epoch 1 on (trn_loss 0.2100, val_loss 0.1500 -> 0.2600 -> 2.0e18): \
                         the learning rate is too high";
-        let end =
-            "a constant answer has accuracy 0.5000, the network 0.4000; what the network predicts cannot be trusted";
+        let end = "the predictions are no better than always saying `dog` (accuracy 0.5000); what the network predicts cannot \
+                   be trusted";
         assert!(lost.as_ref().is_some_and(|lost| lost.starts_with(diverged) && lost.ends_with(end)), "{lost:?}");
         assert_eq!(unbeaten, None, "the verdict says it");
         for (course, begins) in [

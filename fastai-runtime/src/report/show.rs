@@ -7,7 +7,7 @@ use image::RgbImage;
 use image::codecs::png::PngEncoder;
 use maud::{Markup, html};
 
-use super::bars::Bars;
+use super::bars::{Bars, range};
 use super::gallery::base64;
 use super::numbers::grouped;
 use super::page::{marked, page};
@@ -150,13 +150,8 @@ fn csv_rows(data: &Data, dataset: &Dataset) -> Markup {
 fn sizes(health: &Health) -> Markup {
     let [train, valid, test] = &health.sizes;
     let bars = Bars::of_sizes(train);
-    let line = |[[w0, w1], [h0, h1]]: [[u32; 2]; 2]| {
-        let range = |low: u32, high: u32| match low == high {
-            true => grouped(low.into()),
-            false => format!("{} – {}", grouped(low.into()), grouped(high.into())),
-        };
-        format!("width {}, height {} pixels", range(w0, w1), range(h0, h1))
-    };
+    let line =
+        |[[w0, w1], [h0, h1]]: [[u32; 2]; 2]| format!("width {}, height {} pixels", range(w0, w1), range(h0, h1));
     html! {
         @if !bars.is_empty() {
             h2 { "Sizes" }

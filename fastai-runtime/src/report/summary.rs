@@ -106,7 +106,10 @@ pub struct Summary {
 impl Summary {
     /// What a run of folds keeps of this run of one; `report` says whether it wrote a page.
     pub(crate) fn of_fold(&self, report: bool) -> FoldSummary {
+        let ruined = self.ruined();
         FoldSummary {
+            ruin: ruined.as_ref().map(|ruined| ruined.ruin),
+            lost: ruined.map(|ruined| ruined.to_string()),
             counts: self.counts,
             r#final: self.r#final.clone(),
             tta: self.tta.clone(),
@@ -177,6 +180,10 @@ pub struct StageSummary {
     /// nothing of its own settings, and it has no `judgement`.
     #[serde(default)]
     pub stays_lost: bool,
+    /// For a `load`: the `save`, by its step from 0, that wrote the model; `None` of a model of a `fit`'s cycle, and in records of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_by: Option<usize>,
     /// For `lr_find`: the suggested rate.
     pub suggestion: Option<f64>,
     /// For a stage with cached activations: the use of the cache.
@@ -226,6 +233,16 @@ pub(crate) enum Shortfall {
     NotShownBetter,
 }
 
+impl Shortfall {
+    /// How a network stands to the constant answer that follows.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Shortfall::NoBetter => "no better than",
+            Shortfall::NotShownBetter => "not shown to be better than",
+        }
+    }
+}
+
 /// A gain of this share of what is left between a constant answer and a perfect one is hardly any.
 const HARDLY: f64 = 0.1;
 
@@ -267,10 +284,8 @@ impl Baseline {
             let gain = self.metric.direction().gain(self.value, reached);
             format!("; gain {gain:+.4}, 95 % from {least:+.4} to {most:+.4}")
         });
-        let (is, so) = match shortfall {
-            Shortfall::NoBetter => ("no better than", ": nothing useful was learned"),
-            Shortfall::NotShownBetter => ("not shown to be better than", ""),
-        };
+        let so = if shortfall == Shortfall::NoBetter { ": nothing useful was learned" } else { "" };
+        let is = shortfall.words();
         Some(format!(
             "the run ended with {} {}, {is} always saying `{}` ({}{gain}){so}. \
              Look at the learning rates and at the labels; few images need more epochs or smaller batches",

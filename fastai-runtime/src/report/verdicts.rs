@@ -63,19 +63,6 @@ pub fn body_lost(name: &str, direction: Direction, change: &Paired) -> Option<St
     (is_worse && change.p < LEAST_PROBABLE).then(|| format!("{name} {old} became {new}: {BODY_LOST}"))
 }
 
-/// The name of a course, for tables.
-pub fn name(course: Course) -> &'static str {
-    match course {
-        Course::Diverged => "diverged",
-        Course::SameAnswer => "the same answer for every image",
-        Course::Collapsed => "collapsed",
-        Course::Damaged => "damaged the body",
-        Course::NothingLearned => "nothing learned",
-        Course::Overfitting => "overfitting",
-        Course::Underfitting => "underfitting",
-    }
-}
-
 /// States the course of a fit in the words of the course, with what it would do next.
 pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
     let Judgement { course, epoch, trn_loss, val_loss, before, end } = *judgement;
@@ -86,13 +73,7 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
     let losses = format!("trn_loss {}, val_loss {}", loss(trn_loss), led.join(" -> "));
     let since = if end.is_some() { format!("from epoch {epoch} on") } else { format!("in epoch {epoch}") };
     match course {
-        Course::Diverged => {
-            let look = match setting.finder {
-                Finder::Absent => "look for one with `let lr = lr_find(or = 1e-3);`, or ",
-                Finder::OfItsRates | Finder::OfOthers => "",
-            };
-            format!("diverged {since} ({losses}): the learning rate is too high; {look}take a tenth of it")
-        }
+        Course::Diverged => format!("diverged {since} ({losses}): the learning rate is too high; {}", lower(setting)),
         Course::SameAnswer => format!(
             "the same answer for every image from epoch {epoch} on ({losses}): units of the network died, which rates too high \
              do, and more epochs do not wake them; go back to a model from before, or start anew, with a tenth of the rates"
@@ -118,6 +99,11 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
                  rate is too high or too low, {next}"
             )
         }
+        Course::FarOff => format!(
+            "far above a constant answer in epoch {epoch} ({losses}): the learning rate is too high, of this fit or of one before \
+             it, and more epochs are no remedy; {}",
+            lower(setting)
+        ),
         Course::Overfitting => {
             let next = match setting.body {
                 BodyState::Precomputed => {
@@ -137,6 +123,15 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
             format!("underfitting in epoch {epoch} ({losses}): both losses are still high; {}", more(setting))
         }
     }
+}
+
+/// The advice on a rate that is too high.
+fn lower(setting: &FitSetting) -> String {
+    let look = match setting.finder {
+        Finder::Absent => "look for one with `let lr = lr_find(or = 1e-3);`, or ",
+        Finder::OfItsRates | Finder::OfOthers => "",
+    };
+    format!("{look}take a tenth of it")
 }
 
 /// The advice on a fit that trained too little.
@@ -297,6 +292,8 @@ pub(super) mod tests {
             assert!(said(Course::Diverged, setting).ends_with("too high; take a tenth of it"));
             assert!(!said(Course::NothingLearned, setting).contains("let lr"));
         }
+        let far_off = said(Course::FarOff, &absent);
+        assert!(far_off.contains("the learning rate is too high") && !far_off.contains("train longer"), "{far_off}");
         let longer = said(Course::Underfitting, &found);
         assert!(longer.ends_with("; train longer, `fit(lr, 3, cycle_len = 1, cycle_mult = 2);`"), "{longer}");
         assert!(

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::out_of_fold::OutOfFold;
 use super::standings::Standings;
 use super::trial::{Trial, TrialKey};
-use super::{Shard, Stopping, SweepSpec, page};
+use super::{AllDiverged, Shard, Stopping, SweepSpec, page};
 use crate::RunError;
 use crate::atomic::{create_folder, locked, write_atomic};
 use crate::error::ResumeError;
@@ -21,6 +21,8 @@ use crate::sealed::{read_sealed, write_sealed};
 const STATE: (&str, &str) = ("sweep.state", "fastai sweep 1");
 /// Largest state, bytes.
 const LARGEST: u64 = 16 << 20;
+/// The recipe of the best candidate.
+const BEST: &str = "best.recipe";
 
 /// What asked for a sweep, as the command line gave it: enough to build it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,8 +50,8 @@ pub struct SweepOrigin {
 }
 
 /// The folder of a sweep: `sweep.state` (what it is), `trials/` (the results, with digests), `runs/` (a run folder for each
-/// trial), and what [`run`](super::run) writes at its end: `sweep.json`, `runs.csv`, `scores.svg`, `report.html`, `best.recipe`,
-/// and, with folds, `out_of_fold.csv` of the best.
+/// trial), and what [`run`](super::run) writes at its end: `sweep.json`, `runs.csv`, `scores.svg`, `report.html` and, unless all
+/// candidates diverged, `best.recipe` and, with folds, `out_of_fold.csv` of the best.
 #[derive(Debug)]
 pub struct SweepFolder {
     path: PathBuf,
@@ -141,19 +143,23 @@ impl SweepFolder {
         Ok(())
     }
 
-    /// Writes the table, the plots, the report and the best recipe.
+    /// Writes the table, the plots, the report and the best recipe, of which there is none if all `diverged`.
     pub(super) fn write_results(
         &self,
         spec: &SweepSpec,
         standings: &Standings,
         trials: &[Trial],
+        diverged: Option<&AllDiverged>,
     ) -> Result<(), RunError> {
         let json = serde_json::to_string_pretty(standings)
             .map_err(|e| RunError::file("write", self.path.join("sweep.json"), e.into()))?;
         self.write("sweep.json", &(json + "\n"))?;
         write_atomic(self.path.join("runs.csv"), |out| write_runs(standings, out))?;
         self.write("scores.svg", &page::scores(standings))?;
-        if let Some(best) = standings.best() {
+        if diverged.is_some() {
+            // That of an earlier version.
+            let _ = std::fs::remove_file(self.path.join(BEST));
+        } else if let Some(best) = standings.best() {
             let recipe = seeded(&spec.candidates[best.candidate].recipe, spec.seeds[0]);
             let head = match best.is_ruined() {
                 true => {
@@ -162,13 +168,13 @@ impl SweepFolder {
                 }
                 false => String::new(),
             };
-            self.write("best.recipe", &(head + &recipe))?;
+            self.write(BEST, &(head + &recipe))?;
             let whole = OutOfFold::of(spec, best.candidate, trials).filter(|_| spec.folds() > 1);
             if let Some(whole) = whole.filter(OutOfFold::is_regular) {
                 write_atomic(self.path.join("out_of_fold.csv"), |out| whole.write(out))?;
             }
         }
-        self.write("report.html", &page::page(standings, &spec.origin.text))
+        self.write("report.html", &page::page(standings, &spec.origin.text, diverged))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
@@ -183,7 +189,7 @@ fn seeded(recipe: &Recipe, seed: u64) -> String {
         return text;
     }
     let seed = Override { key: "seed".to_string(), value: seed.to_string(), option: "--set" };
-    RecipeText::new("best.recipe", &text, &[seed]).result.map_or(text, |checked| checked.recipe.kept_text())
+    RecipeText::new(BEST, &text, &[seed]).result.map_or(text, |checked| checked.recipe.kept_text())
 }
 
 /// Takes the folder for this process.

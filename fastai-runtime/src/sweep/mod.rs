@@ -5,6 +5,7 @@
 //! continues from its last batch, and one that was finished is not run again. Trials share the survey of the data and the
 //! caches of activations.
 
+mod all_diverged;
 mod comparison;
 mod folder;
 mod halving;
@@ -23,15 +24,17 @@ use std::time::{Duration, Instant};
 use fastai_dsl::{Facts, Plan, Recipe};
 use serde::{Deserialize, Serialize};
 
+pub use all_diverged::AllDiverged;
 pub use folder::{SweepFolder, SweepOrigin};
 pub use obstacle::Obstacle;
 pub use ready::check;
 pub use standings::{Fate, Scored, Standing, Standings};
-pub use trial::{Ruin, TrialKey};
+pub use trial::TrialKey;
 
 use crate::RunError;
 use crate::engine::RunOptions;
 use crate::progress::Progress;
+pub use crate::report::Ruin;
 use halving::Halving;
 use pool::{TrialPool, TrialTask};
 
@@ -129,6 +132,8 @@ pub struct Swept {
     pub folder: PathBuf,
     /// Why trials are missing, if any are: the budget, or a stop request.
     pub ended_early: Option<EndedEarly>,
+    /// That every candidate diverged, if they did; there is no best recipe then.
+    pub diverged: Option<AllDiverged>,
 }
 
 /// Why a sweep ended before its last trial.
@@ -140,7 +145,7 @@ pub enum EndedEarly {
     Stopped,
 }
 
-/// Runs what `folder` lacks of the sweep, then writes its table, its plots, its report and the best recipe.
+/// Runs what `folder` lacks of the sweep, then writes its table, its plots, its report and, unless all diverged, the best recipe.
 ///
 /// Equal sweeps yield equal scores, whatever the number of jobs, shards and interruptions.
 ///
@@ -182,8 +187,9 @@ pub fn run(
             ended_early = pool.work(&tasks(&halving, halving.rungs()))?;
             continue;
         }
-        folder.write_results(spec, &standings, &trials)?;
-        return Ok(Swept { standings, folder: folder.path().to_path_buf(), ended_early });
+        let diverged = AllDiverged::of(spec, &standings).filter(|_| ended_early.is_none());
+        folder.write_results(spec, &standings, &trials, diverged.as_ref())?;
+        return Ok(Swept { standings, folder: folder.path().to_path_buf(), ended_early, diverged });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{Fate, Standing, Standings};
+use super::{AllDiverged, Fate, Standing, Standings};
 use crate::report::numbers::{duration, metric};
 use crate::report::{self, plot, tables};
 
@@ -45,8 +45,9 @@ fn over_key(table: &Standings, key: &str) -> Vec<(String, Vec<f64>)> {
     rows
 }
 
-/// Renders the report as one self-contained page. `recipe` is the text that the sweep began with.
-pub fn page(table: &Standings, recipe: &str) -> String {
+/// Renders the report as one self-contained page. `recipe` is the text that the sweep began with; there is no best candidate if
+/// all `diverged`.
+pub fn page(table: &Standings, recipe: &str, diverged: Option<&AllDiverged>) -> String {
     let keys: Vec<&String> =
         table.standings.first().map_or_else(Vec::new, |s| s.settings.iter().map(|(k, _)| k).collect());
     let content = html! {
@@ -55,7 +56,9 @@ pub fn page(table: &Standings, recipe: &str) -> String {
         @if table.complete < table.trials && table.standings.iter().any(|s| s.fate == Fate::Unfinished) {
             div.banner { "NOT COMPLETE: " (table.complete) " of " (table.trials) " runs. `fastai sweep --resume` runs the others." }
         }
-        @if let Some(best) = table.best() {
+        @if let Some(diverged) = diverged {
+            div.banner { "TRAINING FAILED: " (report::page::marked(&diverged.to_string())) "." }
+        } @else if let Some(best) = table.best() {
             div.cards {
                 div.card {
                     h3 { "Best" }

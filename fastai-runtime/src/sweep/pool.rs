@@ -11,8 +11,8 @@ use fastai_dsl::{BodyState, Facts, Plan, Recipe};
 
 use super::folder::SweepFolder;
 use super::standings::metric_name;
-use super::trial::{Ruin, Trial, TrialEnd, TrialKey, TrialResult};
-use super::{EndedEarly, SweepOptions, SweepSpec};
+use super::trial::{Trial, TrialEnd, TrialKey, TrialResult};
+use super::{EndedEarly, Ruin, SweepOptions, SweepSpec};
 use crate::RunError;
 use crate::engine::{self, RunOptions, Surveys};
 use crate::error::{Reached, ResumeError};
@@ -202,7 +202,9 @@ impl<'a> TrialPool<'a> {
                 let score = result.score();
                 self.progress.note(&format!("{of}: {name} {score:.4} in {:.1} s{ruin}", result.seconds));
             }
-            (Some(TrialEnd::Failed(why)), _) => self.progress.warn(&format!("{of}: {why}")),
+            (Some(TrialEnd::Failed(why) | TrialEnd::LostNumbers(why)), _) => {
+                self.progress.warn(&format!("{of}: {why}"))
+            }
             (None, Some(score)) => {
                 let epochs = if trial.epochs == 1 { "epoch" } else { "epochs" };
                 self.progress.note(&format!("{of}: {name} {score:.4} after {} {epochs}{ruin}", trial.epochs));
@@ -276,12 +278,11 @@ impl PoolShared<'_> {
                 trial.ruins.push(Ruin::of(&Summary::read(&run)?));
             }
             // These depend on the candidate: others may well succeed.
-            Err(
-                error @ (RunError::Diverged { .. }
-                | RunError::LostWeights { .. }
-                | RunError::NoRate { .. }
-                | RunError::TooLarge { .. }),
-            ) => {
+            Err(error @ (RunError::Diverged { .. } | RunError::LostWeights { .. })) => {
+                trial.epochs = epochs;
+                trial.end = Some(TrialEnd::LostNumbers(error.to_string()));
+            }
+            Err(error @ (RunError::NoRate { .. } | RunError::TooLarge { .. })) => {
                 trial.epochs = epochs;
                 trial.end = Some(TrialEnd::Failed(error.to_string()));
             }
@@ -289,7 +290,7 @@ impl PoolShared<'_> {
         }
         trial.write(&path)?;
         if trial.end.is_some() && !self.keep_models {
-            remove(&run.join("models"))?;
+            remove(&run.join(crate::summary_file::MODELS))?;
             remove(&run.join(crate::summary_file::RESUME))?;
         }
         Ok(trial)

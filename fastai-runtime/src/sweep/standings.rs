@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::comparison::{Difference, Runs};
 use super::out_of_fold::OutOfFold;
-use super::trial::{Ruin, Trial};
-use super::{Candidate, SweepSpec, TrialKey};
+use super::trial::Trial;
+use super::{Candidate, Ruin, SweepSpec, TrialKey};
 use crate::metrics::{self, Measure, lower_is_better, number_or_nan};
+use crate::train::Course;
 
 /// The content of `sweep.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,6 +90,9 @@ pub enum Fate {
     Failed {
         /// Why.
         why: String,
+        /// Whether the training of each run that failed lost the numbers.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lost_numbers: bool,
     },
 }
 
@@ -189,7 +193,10 @@ impl Standing {
         let scores: Vec<f64> = runs.iter().map(|run| run.score).collect();
         let (mean, deviation) = metrics::mean_and_deviation(&scores);
         let fate = match own.iter().find_map(|trial| trial.failure()) {
-            Some(why) => Fate::Failed { why: why.to_string() },
+            Some(why) => {
+                let mut failed = own.iter().filter(|trial| trial.failure().is_some());
+                Fate::Failed { why: why.to_string(), lost_numbers: failed.all(|trial| trial.has_lost_numbers()) }
+            }
             None if runs.len() == wanted => Fate::Complete,
             None if !alive => {
                 let epoch = own.iter().map(|trial| trial.epochs).max().unwrap_or(0);
@@ -239,6 +246,18 @@ impl Standing {
         self.runs.iter().any(|run| run.ruin.is_some())
     }
 
+    /// Whether each of its runs diverged or lost the numbers, and none is missing.
+    pub(super) fn has_diverged(&self) -> bool {
+        let diverged = |ruin: Option<Ruin>| ruin.is_some_and(|ruin| ruin.course == Course::Diverged);
+        let ended = match &self.fate {
+            Fate::Complete => true,
+            Fate::Unfinished => false,
+            Fate::Stopped { ruin, .. } => diverged(*ruin),
+            Fate::Failed { lost_numbers, .. } => *lost_numbers,
+        };
+        ended && self.runs.iter().all(|run| diverged(run.ruin))
+    }
+
     /// What ruined its runs, in words: `diverged at epoch 1 of step 3`, of several runs the first, and how many are.
     fn ruin_in_words(&self) -> Option<String> {
         let ruins: Vec<Ruin> = self.runs.iter().filter_map(|run| run.ruin).collect();
@@ -276,7 +295,7 @@ impl Standing {
                 let ruin = ruin.map_or_else(String::new, |ruin| format!("; {ruin}"));
                 format!("stopped after {epoch} of {} epochs, at {score:.4}{ruin}", self.epochs)
             }
-            Fate::Failed { why } => format!("failed: {why}"),
+            Fate::Failed { why, .. } => format!("failed: {why}"),
         }
     }
 }
@@ -284,7 +303,6 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Course;
 
     /// A candidate with one run of this score, ruined or not.
     fn standing(candidate: usize, fate: Fate, score: f64, course: Option<Course>) -> Standing {
@@ -321,12 +339,30 @@ mod tests {
         };
         let dead = Some(Ruin { step: 0, course: Course::Diverged, epoch: 0 });
         let worse = standing(4, Fate::Complete, 0.7, Some(Course::NothingLearned));
-        let failed = Standing { runs: Vec::new(), ..standing(5, Fate::Failed { why: "no".into() }, f64::NAN, None) };
+        let fate = Fate::Failed { why: "no".into(), lost_numbers: false };
+        let failed = Standing { runs: Vec::new(), ..standing(5, fate, f64::NAN, None) };
         let (stopped, dead) = (stopped(3, 0.6, None), stopped(6, 0.8, dead));
         assert_eq!(dead.fate_in_words(1), "stopped after 1 of 4 epochs, at 0.8000; diverged at epoch 0 of step 1");
         let all = vec![failed, dead, worse.clone(), stopped, ruined.clone(), sound, unfinished];
         assert_eq!(order(all), [2, 1, 0, 4, 3, 6, 5]);
         assert_eq!(order(vec![worse, ruined]), [0, 4]);
+    }
+
+    #[test]
+    fn a_candidate_has_diverged_if_none_of_its_runs_did_not() {
+        let of = |fate, course| standing(0, fate, 0.5, course).has_diverged();
+        assert!(of(Fate::Complete, Some(Course::Diverged)));
+        assert!(!of(Fate::Complete, Some(Course::NothingLearned)) && !of(Fate::Complete, None));
+        assert!(!of(Fate::Unfinished, Some(Course::Diverged)), "another seed may do better");
+        let failed = |lost_numbers| Fate::Failed { why: "no".into(), lost_numbers };
+        assert!(of(failed(true), Some(Course::Diverged)) && !of(failed(true), None));
+        assert!(!of(failed(false), Some(Course::Diverged)));
+        let stopped = |course| {
+            let ruin = Some(Ruin { step: 0, course, epoch: 0 });
+            let fate = Fate::Stopped { epoch: 1, score: 0.5, ruin };
+            Standing { runs: Vec::new(), ..standing(0, fate, 0.5, None) }.has_diverged()
+        };
+        assert!(stopped(Course::Diverged) && !stopped(Course::Collapsed));
     }
 
     #[test]

@@ -9,9 +9,8 @@ use crate::RunError;
 use crate::data::{DataError, DataPart, Finding, FindingKind};
 use crate::engine::HeldOut;
 use crate::error::ResumeError;
-use crate::report::{Evaluation, Summary, course_name};
+use crate::report::{Evaluation, Ruin, Summary};
 use crate::sealed::{read_sealed, write_sealed};
-use crate::train::Course;
 
 /// The kind of a trial's file.
 const KIND: &str = "fastai trial 2";
@@ -57,8 +56,10 @@ pub(super) struct Trial {
 pub(super) enum TrialEnd {
     /// With this result.
     Complete(Box<TrialResult>),
-    /// It failed in a way that belongs to the candidate.
+    /// It failed in a way that belongs to the candidate, but for [`LostNumbers`](Self::LostNumbers).
     Failed(String),
+    /// Its training lost the numbers. Earlier versions kept that as [`Failed`](Self::Failed).
+    LostNumbers(String),
 }
 
 /// The result of a complete trial.
@@ -73,32 +74,6 @@ pub(super) struct TrialResult {
     /// What ruined the run, if anything did; unknown of trials of earlier versions.
     #[serde(default)]
     pub(super) ruin: Option<Ruin>,
-}
-
-/// The course by which a `fit` left a run with nothing learned, or without what it had learned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ruin {
-    /// The recipe's step, from 0 here and in `sweep.json`; in words, steps count from 1.
-    pub step: usize,
-    /// The course.
-    pub course: Course,
-    /// The epoch of the `fit`, from 0, in which the course began.
-    pub epoch: u64,
-}
-
-impl Ruin {
-    /// What ruined the run of this summary, which may have stopped.
-    pub(super) fn of(summary: &Summary) -> Option<Self> {
-        let (stage, judgement) = summary.ruined_by()?;
-        Some(Ruin { step: stage.step, course: judgement.course, epoch: judgement.epoch })
-    }
-}
-
-impl std::fmt::Display for Ruin {
-    /// `diverged at epoch 1 of step 3`
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} at epoch {} of step {}", course_name(self.course), self.epoch, self.step + 1)
-    }
 }
 
 impl Trial {
@@ -153,9 +128,14 @@ impl Trial {
     /// Why it failed, if it did.
     pub(super) fn failure(&self) -> Option<&str> {
         match &self.end {
-            Some(TrialEnd::Failed(why)) => Some(why),
+            Some(TrialEnd::Failed(why) | TrialEnd::LostNumbers(why)) => Some(why),
             _ => None,
         }
+    }
+
+    /// Whether it failed because its training lost the numbers.
+    pub(super) fn has_lost_numbers(&self) -> bool {
+        matches!(self.end, Some(TrialEnd::LostNumbers(_)))
     }
 
     /// The score after rung `rung`, or at the end if that came first; `None` for a trial that failed or is not that far.
@@ -215,6 +195,7 @@ mod tests {
 
     use super::*;
     use crate::metrics::{Probabilities, Truth};
+    use crate::train::Course;
 
     #[test]
     fn what_ruined_a_trial_is_new_at_one_rung_alone() {

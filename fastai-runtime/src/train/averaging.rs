@@ -23,7 +23,7 @@ pub enum Weighting {
 pub struct WeightAverage {
     weighting: Weighting,
     count: u64,
-    moving: HashSet<ParamId>,
+    // Of the tensors that move.
     kept: GradientsParams,
 }
 
@@ -39,7 +39,6 @@ impl WeightAverage {
 
     /// Goes on after so many networks from `average`, the network with the averages as its weights.
     pub fn restore(weighting: Weighting, count: u64, network: &Network, average: &Network) -> Self {
-        let ids: HashMap<String, ParamId> = network.parameters().into_iter().map(|p| (p.name, p.id)).collect();
         // Statistics move only where their layer trains; to average those of a frozen one would only round them.
         let trains = |name: &str| name.rsplit_once('.').map(|(layer, _)| layer.to_string());
         let parameters = network.parameters();
@@ -49,12 +48,12 @@ impl WeightAverage {
             false => p.trainable,
             true => weighting != Weighting::Mean && trains(&p.name).is_some_and(|layer| layers.contains(&layer)),
         };
-        let moving: HashSet<ParamId> = parameters.iter().filter(moves).map(|p| p.id).collect();
+        let ids: HashMap<&str, ParamId> = parameters.iter().filter(moves).map(|p| (p.name.as_str(), p.id)).collect();
         let places: HashMap<ParamId, ParamId> =
-            average.parameters().into_iter().filter_map(|p| Some((p.id, *ids.get(&p.name)?))).collect();
+            average.parameters().into_iter().filter_map(|p| Some((p.id, *ids.get(p.name.as_str())?))).collect();
         let mut kept = GradientsParams::new();
-        average.visit(&mut Take { places: &places, moving: &moving, kept: &mut kept });
-        WeightAverage { weighting, count, moving, kept }
+        average.visit(&mut Take { places: &places, kept: &mut kept });
+        WeightAverage { weighting, count, kept }
     }
 
     /// Counts another state of the network.
@@ -65,7 +64,7 @@ impl WeightAverage {
             Weighting::Mean => count / (count + 1.0),
         };
         self.count += 1;
-        network.visit(&mut Blend { moving: &self.moving, kept: &mut self.kept, decay });
+        network.visit(&mut Blend { kept: &mut self.kept, decay });
     }
 
     /// Whether it is a moving average.
@@ -84,32 +83,27 @@ impl WeightAverage {
     }
 }
 
-/// Takes the tensors that move into `kept`, under the ids of their places.
+/// Takes the tensors that have a place into `kept`, under the id of the place.
 pub(super) struct Take<'a> {
     pub(super) places: &'a HashMap<ParamId, ParamId>,
-    pub(super) moving: &'a HashSet<ParamId>,
     pub(super) kept: &'a mut GradientsParams,
 }
 
 impl ModuleVisitor for Take<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(id) = self.places.get(&param.id).filter(|id| self.moving.contains(id)) {
+        if let Some(id) = self.places.get(&param.id) {
             self.kept.register(*id, param.val().inner());
         }
     }
 }
 
 struct Blend<'a> {
-    moving: &'a HashSet<ParamId>,
     kept: &'a mut GradientsParams,
     decay: f64,
 }
 
 impl ModuleVisitor for Blend<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !self.moving.contains(&param.id) {
-            return;
-        }
         let Some(average) = self.kept.remove::<D>(param.id) else { return };
         let weight = param.val().inner();
         self.kept.register(param.id, average.mul_scalar(self.decay) + weight.mul_scalar(1.0 - self.decay));

@@ -10,7 +10,8 @@ const FAR: f64 = 20.0;
 /// Validation and training loss both above the constant answer's by these factors: the weights are lost, too, if training
 /// raised the loss to there ..
 const BOTH: [f64; 2] = [2.0, 1.5];
-/// .. by this factor. A new head begins that high, and after a few batches it still is.
+/// .. by this factor, over where the fit began or over one of its own epochs. A new head begins that high, and after a few batches
+/// it still is.
 const RAISED: f64 = 1.3;
 /// A loss lies within so many standard deviations of where the batches of its fit scatter.
 const BY_CHANCE: f64 = 2.0;
@@ -26,6 +27,8 @@ const STILL: f64 = 0.97;
 const DAMAGED: f64 = 1.25;
 /// Losses above this share of the constant answer's are high.
 const HIGH: f64 = 0.5;
+/// A fit that leaves more than this share of a validation loss far above the constant answer's hardly lowers it.
+const HARDLY_LOWERED: f64 = 0.7;
 /// The training loss is far below the validation loss if it is less than this share of it.
 const FAR_BELOW: f64 = 0.6;
 /// A validation loss is above a constant answer's if it is so by more than this many of its standard errors.
@@ -92,7 +95,8 @@ impl Against {
         self.judged_loss(row).is_finite() && (row.metrics.is_empty() || row.val_loss.is_finite())
     }
 
-    fn has_diverged(&self, row: &EpochRow) -> bool {
+    /// Whether an epoch of `epochs` is lost.
+    fn has_diverged(&self, epochs: &[EpochRow], row: &EpochRow) -> bool {
         if !self.has_numbers(row) {
             return true;
         }
@@ -102,9 +106,26 @@ impl Against {
             return raised && val > FAR * self.constant;
         }
         let both = val > BOTH[0] * self.constant && row.trn_loss > BOTH[1] * self.constant;
-        let far = val > BEYOND_RETURN * self.constant || (raised && (both || val > FAR * self.constant));
+        let far_alone = val > BEYOND_RETURN * self.constant || (raised && val > FAR * self.constant);
+        let far = far_alone || (both && (raised || self.has_risen(epochs, row)));
         // A fit that lowers a loss that was far away has not led it there.
         far && self.before.is_none_or(|before| val > before)
+    }
+
+    /// Whether training raised its own loss over an earlier epoch's, or the validation loss over that before the fit by more than
+    /// chance explains.
+    fn has_risen(&self, epochs: &[EpochRow], row: &EpochRow) -> bool {
+        let earlier = epochs.iter().take_while(|earlier| earlier.epoch < row.epoch);
+        let lowest = earlier.map(|earlier| earlier.trn_loss).fold(f64::INFINITY, f64::min);
+        let above = |before: f64| row.val_loss > DAMAGED * before && row.evidence.has_harmed();
+        row.trn_loss > RAISED * lowest || self.before.is_some_and(above)
+    }
+
+    /// Whether the losses are far above the constant answer's, were so before the fit, and hardly fell.
+    fn stays_far_off(&self, row: &EpochRow) -> bool {
+        let far = |loss: f64| loss > NEAR * self.constant;
+        let hardly_lowered = |before: f64| far(before) && row.val_loss > HARDLY_LOWERED * before;
+        far(row.val_loss) && far(row.trn_loss) && self.before.is_some_and(hardly_lowered)
     }
 
     /// Whether the answers are alike and wrong. The right answer may be the same for all validation images, and a network that
@@ -166,7 +187,7 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     };
     // The first epoch from which `holds` does to the end.
     let since = |holds: &dyn Fn(&EpochRow) -> bool| epochs.iter().rev().take_while(|row| holds(row)).last();
-    if let Some(row) = since(&|row| against.has_diverged(row)) {
+    if let Some(row) = since(&|row| against.has_diverged(epochs, row)) {
         return found(Course::Diverged, row);
     }
     if !against.is_measured(last) {
@@ -213,7 +234,8 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     let high = last.trn_loss > HIGH * constant && last.val_loss > HIGH * constant;
     // More of what made it worse is no remedy.
     let raised = before.is_some_and(|before| last.val_loss > DAMAGED * before);
-    found(Course::Underfitting, last).filter(|_| high && !raised && !followed)
+    let course = if against.stays_far_off(last) { Course::FarOff } else { Course::Underfitting };
+    found(course, last).filter(|_| high && !raised && !followed)
 }
 
 /// Names the course of a `fit` that goes on, after the epochs so far, as soon as it is certain enough that the rest of the fit
@@ -245,7 +267,7 @@ pub fn certain(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
             lasts && against.before.is_some_and(half_lost)
         }
         Course::NothingLearned => lasts && against.is_raised(last),
-        Course::Overfitting | Course::Underfitting => false,
+        Course::FarOff | Course::Overfitting | Course::Underfitting => false,
     };
     is_certain.then_some(found)
 }
@@ -275,7 +297,7 @@ impl Verdict {
         let same = |then: &Judgement| whole.is_some_and(|whole| whole.course == then.course);
         let then = judge(&epochs[..=kept as usize], against).filter(|then| then.course.is_failure() || same(then));
         // Losses that are high in the end and were not in the kept epoch are no want of training.
-        let later = whole.filter(|whole| whole.course != Course::Underfitting);
+        let later = whole.filter(|whole| !matches!(whole.course, Course::FarOff | Course::Underfitting));
         then.map(Verdict::Holds).or(later.map(|later| Verdict::Escaped { later, kept }))
     }
 
@@ -441,6 +463,25 @@ mod tests {
     fn a_fit_that_lowers_a_loss_that_was_far_away_has_not_diverged() {
         assert_eq!(course(&[(30.0, 25.0)], Some(65.0), true).map(|(course, _)| course), Some(Course::Underfitting));
         assert_eq!(course(&[(30.0, 65.0)], Some(25.0), true).map(|(course, _)| course), Some(Course::Diverged));
+    }
+
+    #[test]
+    fn losses_far_above_a_constant_answers_are_no_want_of_epochs() {
+        // Few images, so that the first batch tells little of how the fit began.
+        let against = |before| Against { first: Some(2.4), before, ..CLASSES };
+        let of = |losses: &[(f64, f64)], before| judge(&rows(losses), against(before)).map(|j| (j.course, j.epoch));
+        // Heads at rates of 1 with bounded gradients: in two epochs, and in two fits of one.
+        assert_eq!(of(&[(1.317, 2.26), (1.759, 4.233)], None), Some((Course::Diverged, 1)));
+        assert_eq!(of(&[(1.759, 4.233)], Some(2.26)), Some((Course::Diverged, 0)));
+        assert_eq!(of(&[(1.317, 2.26), (1.4, 2.3)], None).map(|j| j.0), Some(Course::Underfitting), "it hardly rose");
+        let mut by_chance = rows(&[(1.759, 4.233)]);
+        by_chance[0].evidence.harm = Some(0.2);
+        assert_eq!(judge(&by_chance, against(Some(2.26))), None);
+        // What such a rate left goes on at a small one.
+        assert_eq!(of(&[(2.506, 3.197)], Some(4.233)), Some((Course::FarOff, 0)));
+        assert_eq!(of(&[(2.506, 3.197), (2.3, 2.6)], Some(4.233)).map(|j| j.0), Some(Course::Underfitting), "it falls");
+        let followed = Against { followed: true, ..against(Some(4.233)) };
+        assert_eq!(judge(&rows(&[(2.506, 3.197)]), followed), None);
     }
 
     #[test]

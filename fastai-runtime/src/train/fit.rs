@@ -250,7 +250,7 @@ impl Fitting<'_> {
                 let trained = self.learner.network().parameters().into_iter().filter(|p| p.trainable && !p.buffer);
                 let groups: BTreeSet<usize> = trained.map(|parameter| parameter.group).collect();
                 let rates = groups.into_iter().map(|group| self.at.rates[group][batch as usize]).collect();
-                return Err(RunError::Diverged { step: None, loss, epoch: self.at.epoch, batch, rates });
+                return Err(RunError::Diverged { step: None, lost_by: None, loss, epoch: self.at.epoch, batch, rates });
             }
             self.at.losses.push(self.at.smoothed.add(loss));
             self.at.batch_losses.push(loss);

@@ -19,6 +19,8 @@ pub enum Course {
     Damaged,
     /// The losses are those of a constant answer and do not fall.
     NothingLearned,
+    /// Training and validation loss are both far above a constant answer's, as an earlier fit left them.
+    FarOff,
     /// Since its lowest epoch the validation loss rose, on the same images by more than chance explains (p < 0.01 in an exchange
     /// test) or by half for three epochs, while the training loss fell below it; or it is above a constant answer's by more than two standard errors, and the
     /// training loss is far below it.
@@ -30,7 +32,7 @@ pub enum Course {
 impl Course {
     /// Whether the fit did harm or nothing at all, rather than too little or too much.
     pub fn is_failure(self) -> bool {
-        !matches!(self, Course::Overfitting | Course::Underfitting)
+        !matches!(self, Course::FarOff | Course::Overfitting | Course::Underfitting)
     }
 
     /// Whether it leaves nothing of what the weights knew.

@@ -46,7 +46,7 @@ pub(super) fn gradients_in_parts(
     rng: &mut ChaCha8Rng,
 ) -> (Network, GradientsParams, Tensor<1>) {
     let count = images.dims()[0];
-    let depth = network.draw_depth(count, rng);
+    let depth = network.body.draw_depth(count, rng);
     let ranges = ranges_of(images, parts);
     let pass = |network: &Network, images: &Tensor<4>, range: &Range<usize>| {
         let part = |(unit, factors): (&usize, &Vec<f32>)| (*unit, factors[range.clone()].to_vec());
@@ -55,13 +55,11 @@ pub(super) fn gradients_in_parts(
         (features, pass)
     };
     // burn keeps the maps of a tracked pass until the next backward pass, even if its output is detached. A frozen body is not
-    // tracked, and keeps what was made of its weights.
-    let trains = network.body.requires_grad();
-    let (untracked, values) = match trains {
-        true => (network.without_gradients(), images.clone().inner()),
-        false => (network.clone(), images.clone()),
-    };
-    let (features, passes): (Vec<_>, Vec<_>) = ranges.iter().map(|range| pass(&untracked, &values, range)).unzip();
+    // tracked, and a clone of it would forget what the pass makes of its weights.
+    let untracked = network.body.requires_grad().then(|| (network.without_gradients(), images.clone().inner()));
+    let (first, values) = untracked.as_ref().map_or((&network, images), |(network, images)| (network, images));
+    let (features, passes): (Vec<_>, Vec<_>) = ranges.iter().map(|range| pass(first, values, range)).unzip();
+    let trains = untracked.is_some();
     drop(untracked);
     let features = Tensor::cat(features, 0).autodiff().require_grad();
     let logits = network.logits_train(features.clone(), rng);
@@ -80,4 +78,46 @@ pub(super) fn gradients_in_parts(
     }
     network.body = Pass::mean(passes).apply(network.body.clone());
     (network, sum.take(), loss)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Module;
+    use burn::tensor::Device;
+    use fastai_dsl::HeadSpec;
+
+    use super::*;
+    use crate::device::HalfFloat;
+    use crate::random::Stream;
+
+    #[test]
+    fn frozen_units_are_folded_once_for_all_steps() {
+        let device = Device::flex().autodiff();
+        let head = HeadSpec { hidden: Vec::new(), dropout: vec![0.0] };
+        let images = Tensor::ones([4, 3, 32, 32], &device);
+        let step = |network: Network| {
+            let loss_of = |logits: Tensor<2>| {
+                let loss = logits.square().mean();
+                ScaledLoss { scaled: loss.clone(), loss }
+            };
+            gradients_in_parts(network, &images, 2, loss_of, &mut Stream::new(1, "test").at(&[])).0
+        };
+        // The first layer group is frozen, or the whole body.
+        for (first, half) in [(1, None), (1, Some(HalfFloat::Bf16)), (2, None), (2, Some(HalfFloat::Bf16))] {
+            let network = Network::new("resnet18", &head, 3, 1, &device).set_frozen(first, false).with_half(half);
+            let frozen = network.body.graph().units.iter().filter(|unit| unit.group < first).count();
+            let network = step(network);
+            assert_eq!(network.body.folded(), frozen, "groups from {first} train, {half:?}");
+            let kept = network.without_gradients();
+            assert_eq!(kept.body.folded(), frozen, "groups from {first} train, {half:?}");
+            // A body that moves forgets its folds.
+            let anew = network.to_device(&device).without_gradients();
+            assert_eq!(anew.body.folded(), 0);
+            let features = |network: &Network| -> Vec<f32> {
+                let features = network.pooled(images.clone().inner(), &mut Pass::train());
+                features.into_data().try_to_vec().unwrap()
+            };
+            assert_eq!(features(&kept), features(&anew), "groups from {first} train, {half:?}");
+        }
+    }
 }

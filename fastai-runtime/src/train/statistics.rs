@@ -1,6 +1,6 @@
 //! Running statistics of batch norms, estimated again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -56,9 +56,8 @@ pub fn estimate_statistics(
 fn with_statistics(network: Network, estimated: &Network) -> Network {
     let statistics = estimated.parameters().into_iter().filter(|p| p.buffer);
     let places: HashMap<ParamId, ParamId> = statistics.map(|p| (p.id, p.id)).collect();
-    let moving: HashSet<ParamId> = places.keys().copied().collect();
     let mut kept = GradientsParams::new();
-    estimated.visit(&mut Take { places: &places, moving: &moving, kept: &mut kept });
+    estimated.visit(&mut Take { places: &places, kept: &mut kept });
     network.map(&mut Put { kept: &kept })
 }
 

@@ -15,6 +15,7 @@ mod findings;
 mod folds;
 mod forged;
 mod imbalance;
+mod lost;
 mod mixing;
 mod predict;
 mod report_page;

@@ -3,7 +3,7 @@
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
-use fastai_dsl::{MetricKind, StepKind, TaskKind};
+use fastai_dsl::{Direction, MetricKind, StepKind, TaskKind};
 use fastai_runtime::data::Sizes;
 use fastai_runtime::metrics::{ClassRow, ClassScore, ClassTable, Confusion, MetricValue, class_table};
 use fastai_runtime::report::{
@@ -13,7 +13,7 @@ use fastai_runtime::report::{
 use fastai_runtime::train::{EpochRow, FindCurve, FitCurve};
 
 fn metric(name: &str, value: f64, interval: Option<[f64; 2]>, n: usize) -> MetricValue {
-    MetricValue { name: name.into(), value, interval, n, ..MetricValue::default() }
+    MetricValue { name: name.into(), direction: Direction::Higher, value, interval, n, chosen_here: None }
 }
 
 fn evaluation(predictions: &str, n: usize, loss: f64, metrics: Vec<MetricValue>) -> Evaluation {

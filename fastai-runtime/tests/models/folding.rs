@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use fastai_dsl::HeadSpec;
-use fastai_runtime::models::{self, Network};
+use fastai_runtime::models::{self, Network, Pass};
 
 fn new(arch: &str, device: &Device) -> Network {
     Network::new(arch, &HeadSpec { hidden: vec![], dropout: vec![0.0] }, 3, 1, device)
@@ -39,7 +39,7 @@ fn folded_features_are_the_features() {
         }
         for (first_trainable, bn_frozen) in [(2, false), (1, true), (0, true)] {
             let mut network = network.clone().set_frozen(first_trainable, bn_frozen);
-            let features = network.features_train(formula(2, 64, 80, &training));
+            let features = network.features_in(formula(2, 64, 80, &training), Pass::train());
             close(features, &plain, &format!("{arch} frozen up to {first_trainable}"));
             assert_eq!(models::body_digest(&network), digest, "{arch}");
         }
@@ -58,7 +58,7 @@ fn folds_follow_the_weights() {
     write_body(&network, "other ", &second);
     let x = || formula(2, 64, 64, &training);
     let mut network = models::load_body(network, &first).unwrap().set_frozen(2, false);
-    let before = values(network.features_train(x()));
+    let before = values(network.features_in(x(), Pass::train()));
 
     // Other weights in a frozen body.
     let want = values(models::load_body(new("resnet18", &training), &second).unwrap().features(x()));
@@ -68,7 +68,7 @@ fn folds_follow_the_weights() {
 
     // A step in between.
     let mut trained = network.set_frozen(0, false);
-    let loss = trained.features_train(x()).square().mean();
+    let loss = trained.features_in(x(), Pass::train()).square().mean();
     let grads = GradientsParams::from_grads(loss.backward(), &trained);
     let trained = SgdConfig::new().init().step(0.1, trained, grads);
     let want = values(trained.valid().features(formula(2, 64, 64, &device)));

@@ -8,6 +8,7 @@ use fastai_runtime::RunError;
 use fastai_runtime::atomic::write_atomic;
 
 use super::failure::Failure;
+use super::paths::typed;
 
 #[derive(clap::Args)]
 pub struct NewArgs {
@@ -57,8 +58,11 @@ pub fn run(args: &NewArgs) -> Result<(), Failure> {
     }
     let missing: Vec<&Path> = args.path.ancestors().take_while(|folder| is_missing(folder)).collect();
     let count = fill(&args.path, &files).inspect_err(|_| remove(&missing))?;
-    let folder = args.path.display();
-    println!("{folder}: recipe `{recipe}` in {recipe_file}, {count} pictures of two classes in data/train");
+    println!(
+        "{}: recipe `{recipe}` in {recipe_file}, {count} pictures of two classes in data/train",
+        args.path.display()
+    );
+    let folder = typed(&args.path);
     if args.recipe_only {
         println!("train it:  cd {folder} && fastai run {recipe_file}");
     } else {

@@ -40,7 +40,7 @@ impl FoldedRun<'_> {
 
     fn complete(mut self, held_out: HeldOut, predictor: Predictor) -> Result<Outcome, RunError> {
         self.summary.status = Status::Complete;
-        if let Some(warning) = self.summary.unbeaten() {
+        for warning in self.summary.lost_in_short().into_iter().chain(self.summary.unbeaten()) {
             self.progress.warn(&warning);
         }
         self.write_pages()?;

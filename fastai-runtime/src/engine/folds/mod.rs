@@ -15,17 +15,27 @@ use fastai_dsl::Recipe;
 
 pub(super) use kept::KeptFold;
 
+use super::opening::repeats;
 use super::paused::{Paused, ended, refuse};
 use super::snapshot_folder::SnapshotFolder;
 use super::{Outcome, RunOptions, completed, is_unfinished, run_here};
 use crate::RunError;
-use crate::data::{DataError, Dataset, Finding, FindingKind};
+use crate::data::{AcrossFolds, DataError, Dataset, Finding, FindingKind};
 use crate::error::{Reached, ResumeError};
 use crate::predict::fold_folder;
 use crate::progress::Progress;
 use crate::report::{Folds, Record, RunFailure, RunFolder, Status, Summary, refuse_link};
 use state::FoldsState;
 use told::{FoldProgress, Told};
+
+/// What the run around the folds and one of them have to do with each other.
+#[derive(Clone, Copy)]
+pub(super) struct OneFold<'a> {
+    /// The file of what is kept of the fold.
+    pub(super) keep: &'a Path,
+    /// What is the same for all folds.
+    pub(super) across: &'a AcrossFolds,
+}
 
 /// A run of folds in progress.
 struct FoldedRun<'a> {
@@ -41,6 +51,8 @@ struct FoldedRun<'a> {
     tests: bool,
     progress: &'a mut dyn Progress,
     told: Told,
+    /// What the first fold of this process finds out for all of them.
+    across: AcrossFolds,
 }
 
 /// Whether `run` is the folder of an incomplete run of folds.
@@ -138,8 +150,8 @@ impl<'a> FoldedRun<'a> {
         };
         let options = RunOptions { seed: Some(state.seed), smoke: state.smoke, ..options.clone() };
         let record = Record::default();
-        let told = Told::default();
-        FoldedRun { recipe, folds, options, folder, lock, summary, record, tests: false, progress, told }
+        let (told, across) = (Told::default(), AcrossFolds::default());
+        FoldedRun { recipe, folds, options, folder, lock, summary, record, tests: false, progress, told, across }
     }
 
     /// Trains what is missing of the folds, and ends the run.
@@ -178,10 +190,14 @@ impl<'a> FoldedRun<'a> {
             Some(Err(error)) => return Err(error),
         };
         if paused.is_none() {
+            if let Some(warning) = repeats(&folder) {
+                self.progress.warn(&warning);
+            }
             remove(&folder)?;
         }
         let mut progress = FoldProgress::new(&mut *self.progress, &mut self.told);
-        let outcome = run_here(recipe, &options, &mut progress, paused, Some(&file))?;
+        let fold = OneFold { keep: &file, across: &self.across };
+        let outcome = run_here(recipe, &options, &mut progress, paused, Some(fold))?;
         let kept = KeptFold::read(&file)?.ok_or_else(|| {
             RunError::file("read", &file, std::io::Error::other("what a fold left there is not what it wrote"))
         })?;
@@ -210,8 +226,8 @@ impl<'a> FoldedRun<'a> {
         let report = fold_folder(self.folder.path(), number).join("report.html").is_file();
         folds.each.push(run.of_fold(report));
         summary.seconds += run.seconds;
-        let warnings = [run.lost(), run.unbeaten()];
-        summary.notes.extend(warnings.into_iter().flatten().map(|warning| format!("fold {number}: {warning}")));
+        // What is lost the summary of the fold says.
+        summary.notes.extend(run.unbeaten().map(|warning| format!("fold {number}: {warning}")));
         self.folder.write_recipe(&summary.recipe)?;
         self.folder.write_summary(summary)?;
         Ok(())

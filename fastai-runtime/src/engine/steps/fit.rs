@@ -15,7 +15,7 @@ use crate::error::{Reached, ResumeError};
 use crate::metrics::{LogLoss, MeanAbsError, Measure, Probabilities, Truth, paired};
 use crate::progress::Watch;
 use crate::random::{Stream, bits};
-use crate::report::{FitSetting, body_lost, fit_before, inherited};
+use crate::report::{FitSetting, StageSummary, body_lost, fit_before, inherited, lost_before};
 use crate::train::{
     self, Against, BestBy, Ending, EpochRow, FEWEST_TO_JUDGE, FitCurve, FitPlan, FitResult, MeanResult, Patience,
     Validation, turning_point,
@@ -28,7 +28,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     let named = format!("step {} `{}`", index + 1, stage.text);
     let conditions = (!session.smoke).then(|| conditions(session, index, summary.trains_body));
     let setting = FitSetting::of(session.recipe, index, stage.state.body);
-    let inherited = inherited(&session.summary.stages).map(|judgement| judgement.course);
+    let inherited = inherited(&session.summary.stages).map(|(_, judgement)| judgement.course);
     let watch = CourseWatch::new(named.clone(), setting, conditions, inherited);
     // What the network says that the fit begins with; nothing is known of one that another step put in place.
     let before = session.look.as_ref().map(|look| look.probabilities.clone());
@@ -37,7 +37,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         Ok(trained) => trained,
         Err(error) => {
             session.record_epochs(index, &summary.text);
-            return Err(error);
+            return Err(error.lost_by(|batch| lost_before(&session.summary.stages, batch).map(StageSummary::named)));
         }
     };
     timed(summary, result.images, result.seconds);

@@ -55,6 +55,9 @@ impl Session<'_> {
             summary.seconds = started.elapsed().as_secs_f64();
             self.summary.stages.push(summary);
             result?;
+            if stage.step.changes_weights() && !self.is_put_right(index) {
+                self.check_numbers()?;
+            }
             self.trained |= stage.step.changes_weights();
             self.keep(index + 1, began.elapsed().as_secs_f64())?;
             if self.stop.requested() {
@@ -66,6 +69,24 @@ impl Session<'_> {
         self.measure_final()
     }
 
+    /// # Errors
+    /// [`RunError::LostWeights`] of a network with values that are not finite; the summary ends with what was measured of it.
+    fn check_numbers(&mut self) -> Result<(), RunError> {
+        let Some(lost) = self.lost_weights() else { return Ok(()) };
+        self.end_lost();
+        Err(lost)
+    }
+
+    /// Whether a step after step `index` replaces the network by models that have been saved so far.
+    fn is_put_right(&self, index: usize) -> bool {
+        let has_saved = |name: &String| self.saved_model(name).is_some();
+        self.stages[index + 1..].iter().any(|later| match &later.step {
+            Step::Load { name } => has_saved(name),
+            Step::Average { names } => names.iter().all(has_saved),
+            _ => false,
+        })
+    }
+
     fn run_step(&mut self, at: Running<'_>) -> Result<(), RunError> {
         match &at.stage.step {
             Step::Precompute { .. } => precompute::prepare(self, &at.stage.state, at.summary),
@@ -74,7 +95,7 @@ impl Session<'_> {
             Step::Tta { n_aug } => tta::run(self, *n_aug, at),
             Step::Head(spec) => head::run(self, spec),
             Step::Save { name } => save::run(self, name, at.stage.state.size),
-            Step::Load { name } => load::run(self, name, at.stage.state.size),
+            Step::Load { name } => load::run(self, name, at),
             Step::Average { names } => average::run(self, names, at),
             Step::Resize { .. } => {
                 self.look = None;

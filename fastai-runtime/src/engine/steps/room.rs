@@ -89,16 +89,12 @@ impl Session<'_> {
     fn keep_parts(&self, index: usize, parts: usize) -> Result<(), RunError> {
         let needs = |stage: &Stage| (stage.state.size, stage.state.batch, stage.state.body);
         let tried = needs(&self.stages[index]);
-        let mut of_stages = self.snapshot.parts.clone();
-        for (stage, of_stage) in self.stages.iter().zip(&mut of_stages).skip(index) {
-            if needs(stage) == tried {
-                *of_stage = parts.max(*of_stage);
-            }
-        }
-        let seconds = self.wall_time(self.began.elapsed().as_secs_f64());
+        let of_stage = |(at, (stage, had)): (usize, (&Stage, &usize))| {
+            if at >= index && needs(stage) == tried { parts.max(*had) } else { *had }
+        };
         self.snapshots.amend(|kept| {
-            kept.parts = of_stages;
-            kept.summary.seconds = seconds;
+            kept.parts = self.stages.iter().zip(&self.snapshot.parts).enumerate().map(of_stage).collect();
+            kept.summary.seconds = self.wall_time(self.began.elapsed().as_secs_f64());
         })
     }
 }

@@ -10,7 +10,8 @@
 //! each other, storages must not lie on each other, and compressed entries are refused. [`Checkpoint::open`] reads the
 //! pickle only; the bytes of a tensor are read when it is asked for.
 //!
-//! This folder depends on the standard library and `half` alone, so that it is fuzzed without the tensor library.
+//! This folder, `number_type` and `tensor_file_error` depend on the standard library and `half` alone, so that they are fuzzed
+//! without the tensor library.
 
 mod archive;
 mod arena;
@@ -22,58 +23,16 @@ mod view;
 mod zip;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 
 use arena::{Arena, Id};
-pub(crate) use element::NumberType;
 pub(crate) use zip::{Packing, ZipDirectory};
+
+use super::number_type::NumberType;
+use super::tensor_file_error::{TensorFileError, shown};
 
 /// Largest pickle that is read, bytes: a network of a thousand layers needs about a quarter of a megabyte.
 const MAX_PICKLE: u64 = 16 << 20;
-
-/// Why a file of tensors cannot be read. The message does not name the file.
-#[derive(Debug)]
-pub(crate) enum ReadError {
-    /// Its content is damaged, refused, or of another kind.
-    Unsound(String),
-    /// The system could not read it.
-    Io(io::Error),
-}
-
-impl ReadError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self::Unsound(message.into())
-    }
-
-    /// A failed read or seek: a place that the file does not have is a fault of its content.
-    pub(crate) fn io(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => Self::new("the file ends too early: it is truncated or damaged"),
-            io::ErrorKind::InvalidInput => Self::Unsound(format!("cannot read: {error}")),
-            _ => Self::Io(error),
-        }
-    }
-
-    /// Says of which tensor the content is unsound.
-    pub(crate) fn of_tensor(self, name: &str) -> Self {
-        match self {
-            Self::Unsound(why) => Self::Unsound(format!("tensor `{}`: {why}", shown(name))),
-            Self::Io(error) => Self::Io(error),
-        }
-    }
-}
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unsound(why) => f.write_str(why),
-            Self::Io(error) => write!(f, "cannot read: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for ReadError {}
 
 /// A tensor of a floating type in a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,17 +61,17 @@ impl<R: Read + Seek> Checkpoint<R> {
     }
 
     /// Reads the pickle and checks every tensor's place, but none of their bytes.
-    pub(crate) fn open(mut reader: R) -> Result<Self, ReadError> {
+    pub(crate) fn open(mut reader: R) -> Result<Self, TensorFileError> {
         let mut start = Vec::new();
-        reader.rewind().map_err(ReadError::io)?;
-        (&mut reader).take(16).read_to_end(&mut start).map_err(ReadError::io)?;
-        let length = reader.seek(SeekFrom::End(0)).map_err(ReadError::io)?;
+        reader.rewind().map_err(TensorFileError::io)?;
+        (&mut reader).take(16).read_to_end(&mut start).map_err(TensorFileError::io)?;
+        let length = reader.seek(SeekFrom::End(0)).map_err(TensorFileError::io)?;
         let (container, ParsedFile { arena, root, places }) = if archive::recognizes(&start) {
             ("torch (zip archive)", archive::parse(&mut reader)?)
         } else if legacy::recognizes(&start) {
             ("torch (before 1.6)", legacy::parse(&mut reader, length)?)
         } else {
-            return Err(ReadError::new("not a file that torch.save wrote"));
+            return Err(TensorFileError::new("not a file that torch.save wrote"));
         };
         let mut tensors = BTreeMap::new();
         for (name, tensor) in state::tensors(&arena, root)? {
@@ -139,7 +98,7 @@ impl<R: Read + Seek> Checkpoint<R> {
     }
 
     /// The numbers of a tensor in row-major order, as f32; `None` if there is no such tensor.
-    pub(crate) fn read(&mut self, name: &str) -> Option<Result<Vec<f32>, ReadError>> {
+    pub(crate) fn read(&mut self, name: &str) -> Option<Result<Vec<f32>, TensorFileError>> {
         let entry = self.tensors.get(name)?;
         let values = entry.read(&mut self.reader);
         Some(values.map_err(|e| e.of_tensor(name)))
@@ -151,16 +110,6 @@ struct ParsedFile {
     arena: Arena,
     root: Id,
     places: Vec<u64>,
-}
-
-/// A text from a file, short and without control characters.
-fn shown(text: &str) -> String {
-    const LONGEST: usize = 100;
-    let mut out: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        out.push_str("..");
-    }
-    out
 }
 
 #[cfg(test)]

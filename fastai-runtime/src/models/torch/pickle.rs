@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use super::arena::{Arena, Id, PickleNode};
-use super::{MAX_PICKLE, ReadError, shown};
+use super::{MAX_PICKLE, TensorFileError, shown};
 
 /// Most values that a file may remember for later.
 const MAX_MEMO: usize = 1 << 20;
@@ -12,7 +12,7 @@ const MAX_MEMO: usize = 1 << 20;
 const MAX_STACK: usize = 1 << 20;
 
 /// Runs the pickle that `input` begins with, up to and with its STOP, and gives its value.
-pub(super) fn load(input: &mut impl Read, arena: &mut Arena) -> Result<Id, ReadError> {
+pub(super) fn load(input: &mut impl Read, arena: &mut Arena) -> Result<Id, TensorFileError> {
     let mut machine = Machine {
         input: Input { input, left: MAX_PICKLE },
         arena,
@@ -34,54 +34,54 @@ struct Input<'a, R> {
 }
 
 impl<R: Read> Input<'_, R> {
-    fn spend(&mut self, bytes: u64) -> Result<(), ReadError> {
+    fn spend(&mut self, bytes: u64) -> Result<(), TensorFileError> {
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {
-            ReadError::new(format!("refused: the pickle is longer than {MAX_PICKLE} bytes, or claims to be"))
+            TensorFileError::new(format!("refused: the pickle is longer than {MAX_PICKLE} bytes, or claims to be"))
         })?;
         Ok(())
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], TensorFileError> {
         self.spend(N as u64)?;
         let mut bytes = [0; N];
-        self.input.read_exact(&mut bytes).map_err(ReadError::io)?;
+        self.input.read_exact(&mut bytes).map_err(TensorFileError::io)?;
         Ok(bytes)
     }
 
-    fn byte(&mut self) -> Result<u8, ReadError> {
+    fn byte(&mut self) -> Result<u8, TensorFileError> {
         Ok(self.array::<1>()?[0])
     }
 
     /// A claimed length is spent first; memory then grows with what is really there.
-    fn bytes(&mut self, length: u64) -> Result<Vec<u8>, ReadError> {
+    fn bytes(&mut self, length: u64) -> Result<Vec<u8>, TensorFileError> {
         self.spend(length)?;
         let mut bytes = Vec::new();
-        self.input.take(length).read_to_end(&mut bytes).map_err(ReadError::io)?;
+        self.input.take(length).read_to_end(&mut bytes).map_err(TensorFileError::io)?;
         if (bytes.len() as u64) < length {
-            return Err(ReadError::io(std::io::ErrorKind::UnexpectedEof.into()));
+            return Err(TensorFileError::io(std::io::ErrorKind::UnexpectedEof.into()));
         }
         Ok(bytes)
     }
 
-    fn text(&mut self, length: u64) -> Result<Box<str>, ReadError> {
+    fn text(&mut self, length: u64) -> Result<Box<str>, TensorFileError> {
         let bytes = self.bytes(length)?;
         String::from_utf8(bytes)
             .map(String::into_boxed_str)
-            .map_err(|_| ReadError::new("damaged: a text that is not UTF-8"))
+            .map_err(|_| TensorFileError::new("damaged: a text that is not UTF-8"))
     }
 
     /// A line without its end.
-    fn line(&mut self) -> Result<String, ReadError> {
+    fn line(&mut self) -> Result<String, TensorFileError> {
         const LONGEST: usize = 1024;
         let mut line = Vec::new();
         loop {
             match self.byte()? {
                 b'\n' => break,
                 byte if line.len() < LONGEST => line.push(byte),
-                _ => return Err(ReadError::new("damaged: the name of a Python function is too long")),
+                _ => return Err(TensorFileError::new("damaged: the name of a Python function is too long")),
             }
         }
-        String::from_utf8(line).map_err(|_| ReadError::new("damaged: the name of a Python function is not UTF-8"))
+        String::from_utf8(line).map_err(|_| TensorFileError::new("damaged: the name of a Python function is not UTF-8"))
     }
 }
 
@@ -96,7 +96,7 @@ struct Machine<'a, R> {
 
 impl<R: Read> Machine<'_, R> {
     /// One opcode; the value if it was the last.
-    fn step(&mut self) -> Result<Option<Id>, ReadError> {
+    fn step(&mut self) -> Result<Option<Id>, TensorFileError> {
         match self.input.byte()? {
             b'.' => self.pop().map(Some),
             0x80 => self.protocol(),
@@ -139,7 +139,7 @@ impl<R: Read> Machine<'_, R> {
     }
 
     /// The value that an opcode makes.
-    fn node(&mut self, opcode: u8) -> Result<PickleNode, ReadError> {
+    fn node(&mut self, opcode: u8) -> Result<PickleNode, TensorFileError> {
         Ok(match opcode {
             0x81 => self.object(1)?,
             0x92 => self.object(2)?,
@@ -200,81 +200,85 @@ impl<R: Read> Machine<'_, R> {
     }
 
     /// Objects are not built: their class, so many arguments and their state are dropped.
-    fn object(&mut self, arguments: usize) -> Result<PickleNode, ReadError> {
+    fn object(&mut self, arguments: usize) -> Result<PickleNode, TensorFileError> {
         for _ in 0..arguments {
             self.pop()?;
         }
         let class = self.pop()?;
         if !self.arena.is_foreign(class) && !matches!(self.arena.node(class), PickleNode::Global(_)) {
-            return Err(ReadError::new("damaged: an object of something that is no class"));
+            return Err(TensorFileError::new("damaged: an object of something that is no class"));
         }
         Ok(PickleNode::Foreign)
     }
 
     /// The function whose module and name are on the stack.
-    fn global(&mut self) -> Result<PickleNode, ReadError> {
+    fn global(&mut self) -> Result<PickleNode, TensorFileError> {
         let (name, module) = (self.pop()?, self.pop()?);
         let texts = [module, name].map(|id| self.arena.text(id).map(str::to_owned));
         match texts {
             [Some(module), Some(name)] => self.arena.global(&module, &name),
-            _ => Err(ReadError::new("damaged: a Python function without a name")),
+            _ => Err(TensorFileError::new("damaged: a Python function without a name")),
         }
     }
 
-    fn protocol(&mut self) -> Result<Option<Id>, ReadError> {
+    fn protocol(&mut self) -> Result<Option<Id>, TensorFileError> {
         match self.input.byte()? {
             2..=5 => Ok(None),
-            other => Err(ReadError::new(format!("refused: pickle protocol {other}; 2 to 5 are read"))),
+            other => Err(TensorFileError::new(format!("refused: pickle protocol {other}; 2 to 5 are read"))),
         }
     }
 
-    fn push(&mut self, id: Id) -> Result<Option<Id>, ReadError> {
+    fn push(&mut self, id: Id) -> Result<Option<Id>, TensorFileError> {
         if self.stack.len() >= MAX_STACK {
-            return Err(ReadError::new(format!("refused: more than {MAX_STACK} values wait on the pickle's stack")));
+            return Err(TensorFileError::new(format!(
+                "refused: more than {MAX_STACK} values wait on the pickle's stack"
+            )));
         }
         self.stack.push(id);
         Ok(None)
     }
 
-    fn pop(&mut self) -> Result<Id, ReadError> {
+    fn pop(&mut self) -> Result<Id, TensorFileError> {
         if self.stack.len() <= self.marks.last().copied().unwrap_or(0) {
-            return Err(ReadError::new("damaged: the pickle takes a value that is not there"));
+            return Err(TensorFileError::new("damaged: the pickle takes a value that is not there"));
         }
         Ok(self.stack.pop().expect("the stack is not empty"))
     }
 
-    fn mark(&mut self) -> Result<Option<Id>, ReadError> {
+    fn mark(&mut self) -> Result<Option<Id>, TensorFileError> {
         if self.marks.len() >= MAX_STACK {
-            return Err(ReadError::new(format!("refused: more than {MAX_STACK} marks on the pickle's stack")));
+            return Err(TensorFileError::new(format!("refused: more than {MAX_STACK} marks on the pickle's stack")));
         }
         self.marks.push(self.stack.len());
         Ok(None)
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Id>, ReadError> {
-        let mark =
-            self.marks.pop().ok_or_else(|| ReadError::new("damaged: the pickle has no mark where one is needed"))?;
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>, TensorFileError> {
+        let mark = self
+            .marks
+            .pop()
+            .ok_or_else(|| TensorFileError::new("damaged: the pickle has no mark where one is needed"))?;
         Ok(self.stack.split_off(mark))
     }
 
-    fn remember(&mut self, at: u32) -> Result<Option<Id>, ReadError> {
+    fn remember(&mut self, at: u32) -> Result<Option<Id>, TensorFileError> {
         let id = self.pop()?;
         if self.memo.len() >= MAX_MEMO && !self.memo.contains_key(&at) {
-            return Err(ReadError::new(format!("refused: the pickle remembers more than {MAX_MEMO} values")));
+            return Err(TensorFileError::new(format!("refused: the pickle remembers more than {MAX_MEMO} values")));
         }
         self.memo.insert(at, id);
         self.push(id)
     }
 
-    fn recall(&mut self, at: u32) -> Result<Option<Id>, ReadError> {
+    fn recall(&mut self, at: u32) -> Result<Option<Id>, TensorFileError> {
         let id = *self
             .memo
             .get(&at)
-            .ok_or_else(|| ReadError::new(format!("damaged: value {at} is used before the pickle made it")))?;
+            .ok_or_else(|| TensorFileError::new(format!("damaged: value {at} is used before the pickle made it")))?;
         self.push(id)
     }
 
-    fn set_items(&mut self, single: bool) -> Result<Option<Id>, ReadError> {
+    fn set_items(&mut self, single: bool) -> Result<Option<Id>, TensorFileError> {
         let items = if single {
             let (value, key) = (self.pop()?, self.pop()?);
             vec![key, value]
@@ -288,44 +292,44 @@ impl<R: Read> Machine<'_, R> {
                 entries.extend(pairs.iter().map(|[key, value]| (*key, *value)))
             }
             PickleNode::Foreign if rest.is_empty() => {}
-            _ => return Err(ReadError::new("damaged: an entry for something that is no dictionary")),
+            _ => return Err(TensorFileError::new("damaged: an entry for something that is no dictionary")),
         }
         Ok(None)
     }
 
-    fn append(&mut self, single: bool) -> Result<Option<Id>, ReadError> {
+    fn append(&mut self, single: bool) -> Result<Option<Id>, TensorFileError> {
         let items = if single { vec![self.pop()?] } else { self.pop_to_mark()? };
         let target = self.top()?;
         match self.arena.node_mut(target) {
             PickleNode::List(list) => list.extend(items),
             PickleNode::Foreign => {}
-            _ => return Err(ReadError::new("damaged: an item for something that is no list")),
+            _ => return Err(TensorFileError::new("damaged: an item for something that is no list")),
         }
         Ok(None)
     }
 
     /// BUILD gives an object attributes. Those of an `OrderedDict` (a state dictionary has its `_metadata`) and of objects
     /// that are not built are dropped.
-    fn build(&mut self) -> Result<Option<Id>, ReadError> {
+    fn build(&mut self) -> Result<Option<Id>, TensorFileError> {
         self.pop()?;
         let target = self.top()?;
         match self.arena.node(target) {
             PickleNode::Dict(_) | PickleNode::Foreign => Ok(None),
-            _ => Err(ReadError::new("refused: opcode BUILD on something that is no dictionary")),
+            _ => Err(TensorFileError::new("refused: opcode BUILD on something that is no dictionary")),
         }
     }
 
-    fn top(&mut self) -> Result<Id, ReadError> {
+    fn top(&mut self) -> Result<Id, TensorFileError> {
         let id = self.pop()?;
         self.stack.push(id);
         Ok(id)
     }
 
     /// LONG1: a little-endian two's complement integer of so many bytes.
-    fn long(&mut self) -> Result<PickleNode, ReadError> {
+    fn long(&mut self) -> Result<PickleNode, TensorFileError> {
         let length = self.input.byte()?;
         if length > 16 {
-            return Err(ReadError::new(format!("refused: an integer of {length} bytes")));
+            return Err(TensorFileError::new(format!("refused: an integer of {length} bytes")));
         }
         let bytes = self.input.bytes(u64::from(length))?;
         let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
@@ -358,12 +362,12 @@ const OTHERS: &[(u8, &str)] = &[
     (0x98, "READONLY_BUFFER"),
 ];
 
-fn refused(opcode: u8) -> ReadError {
+fn refused(opcode: u8) -> TensorFileError {
     match OTHERS.iter().find(|(code, _)| *code == opcode) {
-        Some((_, name)) => ReadError::new(format!(
+        Some((_, name)) => TensorFileError::new(format!(
             "refused: pickle opcode {name}, which dictionaries of tensors do not need; save it again with \
              `torch.save(model.state_dict(), PATH)`"
         )),
-        None => ReadError::new(format!("damaged: {} is no pickle opcode", shown(&format!("{opcode:#04x}")))),
+        None => TensorFileError::new(format!("damaged: {} is no pickle opcode", shown(&format!("{opcode:#04x}")))),
     }
 }

@@ -1,7 +1,7 @@
 //! Which of a file's values is the state dictionary.
 
 use super::arena::{Arena, Id, PickleNode};
-use super::{ReadError, shown};
+use super::{TensorFileError, shown};
 
 /// Where training scripts put the weights of what they save, first choice first.
 const KEYS: [&str; 10] = [
@@ -20,7 +20,7 @@ const KEYS: [&str; 10] = [
 const MAX_DEPTH: usize = 4;
 
 /// The tensors of the state dictionary, which is the root or under a known key: name and index.
-pub(super) fn tensors(arena: &Arena, root: Id) -> Result<Vec<(&str, u32)>, ReadError> {
+pub(super) fn tensors(arena: &Arena, root: Id) -> Result<Vec<(&str, u32)>, TensorFileError> {
     let mut at = root;
     for _ in 0..MAX_DEPTH {
         let PickleNode::Dict(entries) = arena.node(at) else { break };
@@ -36,10 +36,10 @@ pub(super) fn tensors(arena: &Arena, root: Id) -> Result<Vec<(&str, u32)>, ReadE
     if arena.is_foreign(at) {
         return Err(arena
             .foreign()
-            .unwrap_or_else(|| ReadError::new("holds an object and not a dictionary of tensors")));
+            .unwrap_or_else(|| TensorFileError::new("holds an object and not a dictionary of tensors")));
     }
     let PickleNode::Dict(entries) = arena.node(at) else {
-        return Err(ReadError::new(format!("holds {} and not a dictionary of tensors", kind(arena.node(at)))));
+        return Err(TensorFileError::new(format!("holds {} and not a dictionary of tensors", kind(arena.node(at)))));
     };
     let tensors: Vec<(&str, u32)> = entries
         .iter()
@@ -57,7 +57,7 @@ pub(super) fn tensors(arena: &Arena, root: Id) -> Result<Vec<(&str, u32)>, ReadE
         if entries.len() > keys.len() {
             keys.push(format!("{} more", entries.len() - keys.len()));
         }
-        return Err(ReadError::new(format!(
+        return Err(TensorFileError::new(format!(
             "no tensors where weights are looked for (the dictionary itself, or under {}); its keys are {}",
             KEYS.map(|k| format!("`{k}`")).join(", "),
             if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }

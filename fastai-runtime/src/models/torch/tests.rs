@@ -7,7 +7,7 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch")
 }
 
-fn open(name: &str) -> Result<Checkpoint<Cursor<Vec<u8>>>, ReadError> {
+fn open(name: &str) -> Result<Checkpoint<Cursor<Vec<u8>>>, TensorFileError> {
     Checkpoint::open(Cursor::new(std::fs::read(golden().join(name)).unwrap()))
 }
 

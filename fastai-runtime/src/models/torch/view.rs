@@ -1,14 +1,12 @@
 //! A tensor as a view of a storage: whether it is one, and reading it.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 
 use super::element::Storage;
-use super::{ReadError, TensorEntry};
+use super::{TensorEntry, TensorFileError};
 
 /// Most numbers of a tensor: 2^31, 8 GiB as f32.
 const MAX_COUNT: u64 = 1 << 31;
-/// Bytes read at a time.
-const CHUNK: usize = 1 << 16;
 /// A view that is spread wider than this factor (and this many numbers) is not read: its span would take the memory.
 const MAX_SPREAD: (u64, u64) = (16, 1 << 16);
 
@@ -28,53 +26,55 @@ pub(super) struct View {
 impl View {
     /// The tensor's place in the file whose storage begins at byte `place`; an error if it is no part of the storage, or
     /// if elements lie on each other.
-    pub(super) fn entry(&self, storage: &Storage, place: u64) -> Result<TensorEntry, ReadError> {
+    pub(super) fn entry(&self, storage: &Storage, place: u64) -> Result<TensorEntry, TensorFileError> {
         let Self { shape, stride, offset, .. } = self;
         if shape.len() != stride.len() {
-            return Err(ReadError::new(format!("damaged: {} sides but {} strides", shape.len(), stride.len())));
+            return Err(TensorFileError::new(format!("damaged: {} sides but {} strides", shape.len(), stride.len())));
         }
         let count = shape.iter().try_fold(1_u64, |n, side| n.checked_mul(*side as u64));
         let count = count
             .filter(|n| *n <= MAX_COUNT)
-            .ok_or_else(|| ReadError::new(format!("refused: a shape of {shape:?}")))?;
+            .ok_or_else(|| TensorFileError::new(format!("refused: a shape of {shape:?}")))?;
         let reaches = reach(shape, stride).and_then(|reach| reach.checked_add(*offset));
         let inside = reaches.is_some_and(|end| if count == 0 { *offset <= self.length } else { end < self.length });
         if !inside {
-            return Err(ReadError::new(format!(
+            return Err(TensorFileError::new(format!(
                 "damaged: shape {shape:?} with strides {stride:?} from {offset} reaches beyond its storage of {} numbers",
                 self.length
             )));
         }
         if overlaps(shape, stride) {
-            return Err(ReadError::new(format!(
+            return Err(TensorFileError::new(format!(
                 "refused: with shape {shape:?} and strides {stride:?} its elements lie on each other; save a `.clone()` of it"
             )));
         }
         let number = self.start.checked_add(*offset);
         let at = number.and_then(|n| n.checked_mul(storage.element.size())).and_then(|n| n.checked_add(place));
-        let at = at.ok_or_else(|| ReadError::new("damaged: an offset beyond all files"))?;
+        let at = at.ok_or_else(|| TensorFileError::new("damaged: an offset beyond all files"))?;
         Ok(TensorEntry { shape: shape.clone(), element: storage.element, stride: stride.clone(), at })
     }
 }
 
 impl TensorEntry {
     /// The numbers in row-major order.
-    pub(super) fn read<R: Read + Seek>(&self, reader: &mut R) -> Result<Vec<f32>, ReadError> {
+    pub(super) fn read<R: Read + Seek>(&self, reader: &mut R) -> Result<Vec<f32>, TensorFileError> {
         // Checked when the entry was made.
         let count = self.shape.iter().product::<usize>();
         if count == 0 {
             return Ok(Vec::new());
         }
+        // The storage lies within the file, so these numbers exist.
+        let mut first = |count: usize| self.element.read(reader, self.at, count).map_err(TensorFileError::io);
         if contiguous(&self.shape, &self.stride) {
-            return self.run(reader, count);
+            return first(count);
         }
         let span = reach(&self.shape, &self.stride).unwrap_or(u64::MAX).saturating_add(1);
         if span > MAX_SPREAD.1.saturating_add(count as u64 * MAX_SPREAD.0) {
-            return Err(ReadError::new(format!(
+            return Err(TensorFileError::new(format!(
                 "refused: its {count} numbers are spread over {span}; save a `.contiguous()` copy of it"
             )));
         }
-        let numbers = self.run(reader, span as usize)?;
+        let numbers = first(span as usize)?;
         let mut out = Vec::with_capacity(count);
         let mut index = vec![0; self.shape.len()];
         let mut at = 0;
@@ -90,22 +90,6 @@ impl TensorEntry {
                 at -= self.stride[axis] * self.shape[axis];
                 index[axis] = 0;
             }
-        }
-        Ok(out)
-    }
-
-    /// `count` numbers from the first on, as they lie in the file.
-    fn run<R: Read + Seek>(&self, reader: &mut R, count: usize) -> Result<Vec<f32>, ReadError> {
-        reader.seek(SeekFrom::Start(self.at)).map_err(ReadError::io)?;
-        let mut left = count * self.element.size() as usize;
-        // The storage lies within the file, so these bytes exist.
-        let mut out = Vec::with_capacity(count);
-        let mut chunk = vec![0; CHUNK.min(left)];
-        while left > 0 {
-            let part = left.min(CHUNK);
-            reader.read_exact(&mut chunk[..part]).map_err(ReadError::io)?;
-            self.element.decode(&chunk[..part], &mut out);
-            left -= part;
         }
         Ok(out)
     }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
 
-use super::{ReadError, shown};
+use super::{TensorFileError, shown};
 
 /// Largest directory that is read, bytes.
 const MAX_DIRECTORY: u64 = 32 << 20;
@@ -63,11 +63,11 @@ pub(crate) struct ZipDirectory {
 
 impl ZipDirectory {
     /// Reads the directory of an archive.
-    pub(crate) fn read<R: Read + Seek>(reader: &mut R) -> Result<Self, ReadError> {
-        let length = reader.seek(SeekFrom::End(0)).map_err(ReadError::io)?;
+    pub(crate) fn read<R: Read + Seek>(reader: &mut R) -> Result<Self, TensorFileError> {
+        let length = reader.seek(SeekFrom::End(0)).map_err(TensorFileError::io)?;
         let Bounds { count, size, start } = bounds(reader, length)?;
         if count > MAX_ENTRIES || size > MAX_DIRECTORY {
-            return Err(ReadError::new(format!(
+            return Err(TensorFileError::new(format!(
                 "refused: an archive of {count} entries, whose directory has {size} bytes"
             )));
         }
@@ -80,7 +80,7 @@ impl ZipDirectory {
         for _ in 0..count {
             let (name, record, next) = record(rest).ok_or_else(|| damaged("its directory is not one"))?;
             if records.insert(name.clone(), record).is_some() {
-                return Err(ReadError::new(format!(
+                return Err(TensorFileError::new(format!(
                     "damaged: two entries of the archive are called `{}`",
                     shown(&name)
                 )));
@@ -96,19 +96,22 @@ impl ZipDirectory {
     }
 
     /// Where an entry's bytes are; the error if it is not there, or not whole.
-    pub(crate) fn place<R: Read + Seek>(&self, reader: &mut R, name: &str) -> Result<EntryPlace, ReadError> {
-        let record = self
-            .records
-            .get(name)
-            .ok_or_else(|| ReadError::new(format!("damaged: entry `{}` is missing from the archive", shown(name))))?;
-        let beyond =
-            || ReadError::new(format!("entry `{}` ends beyond the file: it is truncated or damaged", shown(name)));
+    pub(crate) fn place<R: Read + Seek>(&self, reader: &mut R, name: &str) -> Result<EntryPlace, TensorFileError> {
+        let record = self.records.get(name).ok_or_else(|| {
+            TensorFileError::new(format!("damaged: entry `{}` is missing from the archive", shown(name)))
+        })?;
+        let beyond = || {
+            TensorFileError::new(format!("entry `{}` ends beyond the file: it is truncated or damaged", shown(name)))
+        };
         if record.header.checked_add(HEADER).is_none_or(|end| end > self.length) {
             return Err(beyond());
         }
         let header = read_at(reader, record.header, HEADER as usize)?;
         if !header.starts_with(b"PK\x03\x04") {
-            return Err(ReadError::new(format!("damaged: entry `{}` is not where the directory says", shown(name))));
+            return Err(TensorFileError::new(format!(
+                "damaged: entry `{}` is not where the directory says",
+                shown(name)
+            )));
         }
         let start = record.header + HEADER + u64::from(word(&header, 26)) + u64::from(word(&header, 28));
         if start.checked_add(record.size).is_none_or(|end| end > self.length) {
@@ -125,7 +128,7 @@ struct Bounds {
 }
 
 /// What the end of the archive says of its directory.
-fn bounds<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Bounds, ReadError> {
+fn bounds<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Bounds, TensorFileError> {
     // Only a comment of at most 64 kB follows the end record.
     let tail_length = length.min(END as u64 + u64::from(u16::MAX));
     let tail = read_at(reader, length - tail_length, tail_length as usize)?;
@@ -133,7 +136,7 @@ fn bounds<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Bounds, ReadErr
         .rev()
         .find(|&at| tail[at..].starts_with(b"PK\x05\x06") && tail.len() - at >= END + usize::from(word(&tail, at + 20)))
         .filter(|at| at + END <= tail.len())
-        .ok_or_else(|| ReadError::new("a zip archive without its end: it is truncated or damaged"))?;
+        .ok_or_else(|| TensorFileError::new("a zip archive without its end: it is truncated or damaged"))?;
     let end = &tail[at..];
     let place = length - tail_length + at as u64;
     if let Some(locator) = place.checked_sub(LOCATOR) {
@@ -194,9 +197,9 @@ fn extra_field(mut extra: &[u8], wanted: u16) -> Option<&[u8]> {
     None
 }
 
-fn read_at<R: Read + Seek>(reader: &mut R, start: u64, length: usize) -> Result<Vec<u8>, ReadError> {
+fn read_at<R: Read + Seek>(reader: &mut R, start: u64, length: usize) -> Result<Vec<u8>, TensorFileError> {
     let mut bytes = vec![0; length];
-    reader.seek(SeekFrom::Start(start)).and_then(|_| reader.read_exact(&mut bytes)).map_err(ReadError::io)?;
+    reader.seek(SeekFrom::Start(start)).and_then(|_| reader.read_exact(&mut bytes)).map_err(TensorFileError::io)?;
     Ok(bytes)
 }
 
@@ -213,6 +216,6 @@ fn long(bytes: &[u8], at: usize) -> u64 {
     u64::from(double(bytes, at)) | u64::from(double(bytes, at + 4)) << 32
 }
 
-fn damaged(why: &str) -> ReadError {
-    ReadError::new(format!("a zip archive that cannot be read: {why}"))
+fn damaged(why: &str) -> TensorFileError {
+    TensorFileError::new(format!("a zip archive that cannot be read: {why}"))
 }

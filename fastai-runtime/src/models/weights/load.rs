@@ -47,23 +47,8 @@ pub fn check(path: &Path, arch: &str, cut: u32) -> Result<(), WeightsError> {
 /// first such tensor and the network that the file belongs to. One tensor at a time is in memory beside the network.
 pub fn load_body(network: Network, path: &Path) -> Result<Network, WeightsError> {
     let mut file = TensorFile::open(path)?;
-    let shapes = network.shapes().into_iter();
-    let shapes: Vec<_> =
-        shapes.filter_map(|(name, shape)| Some((name.strip_prefix("body.")?.to_owned(), shape))).collect();
-    let names = fit(&file, path, network.arch(), &shapes)?;
-    let mut failed = None;
-    let network = network.with_values(|name| {
-        let stored = names.get(name.strip_prefix("body.")?)?;
-        let values = file.read(stored).and_then(|values| finite(values, path, stored));
-        match values {
-            Ok(values) => Some(values),
-            Err(error) => {
-                failed.get_or_insert(error);
-                None
-            }
-        }
-    });
-    failed.map_or(Ok(network), Err)
+    let names = fit(&file, path, network.arch(), &parameter::shapes(&network.body))?;
+    network.filled(|name| Some(file.read_finite(names.get(name.strip_prefix("body.")?)?)))
 }
 
 /// Loads body and classifier of a published network from a file like those of [`load_body`].
@@ -79,7 +64,7 @@ pub fn load_classifier(classifier: Classifier, path: &Path) -> Result<Classifier
     classifier.filled(|name, shape| {
         let stored = &names[name];
         let background = file.shapes()[stored].first() > shape.first();
-        let mut values = finite(file.read(stored)?, path, stored)?;
+        let mut values = file.read_finite(stored)?;
         if background {
             values.drain(..shape[1..].iter().product::<usize>());
         }
@@ -96,13 +81,6 @@ fn fits(wanted: &[usize], found: &[usize]) -> bool {
         || ((linear || wanted.len() == found.len())
             && columns(wanted) == columns(found)
             && ((linear && wanted[0] == found[0]) || (wanted[0], found[0]) == (1000, 1001)))
-}
-
-fn finite(values: Vec<f32>, path: &Path, name: &str) -> Result<Vec<f32>, WeightsError> {
-    if values.iter().all(|v| v.is_finite()) {
-        return Ok(values);
-    }
-    Err(WeightsError::NotFinite { path: path.to_owned(), tensor: name.to_owned(), run: None })
 }
 
 /// Maps published names to names in the file, if the file contains all of `wanted`.
@@ -161,11 +139,7 @@ fn looks_like(file: &TensorFile) -> Option<(&'static str, usize, usize)> {
 
 /// Published names and shapes of a body's parameters and running statistics.
 fn body_shapes(arch: &str, cut: u32) -> Vec<(String, Vec<usize>)> {
-    // Random weights are not drawn until they are read.
-    let body = Body::cut(arch, cut, 0, &Device::flex());
-    let mut shapes = Vec::new();
-    parameter::visit(&body, |name, seen| shapes.push((name.to_owned(), seen.shape)));
-    shapes
+    parameter::shapes(&Body::cut(arch, cut, 0, &Device::flex()))
 }
 
 /// The blake3 digest, in hexadecimal, of the body's parameters and running statistics: names, shapes and values in module

@@ -124,13 +124,11 @@ fn resolve_in(
             }
             if let Some(published) = Published::find(file) {
                 let found = match take(published, &places, progress)? {
-                    Some(found) => Some(found),
                     None => unpacked(published, cache, progress)?,
+                    found => found,
                 };
-                return match found {
-                    Some(found) => Ok(Some(found)),
-                    None => Err(missing(format!("weights {file}"), Some(published), Vec::new())),
-                };
+                let missing = || missing(format!("weights {file}"), Some(published), Vec::new());
+                return found.map(Some).ok_or_else(missing);
             }
             Err(WeightsError::NoFile(path))
         }

@@ -83,25 +83,19 @@ pub(super) fn of_format(
     format: SubmissionFormat,
     separator: &str,
 ) -> Result<(Vec<String>, Vec<SubmissionCell>), RunError> {
-    let label = |cell: SubmissionCell| (vec!["id".to_string(), "label".to_string()], vec![SubmissionCell::Id, cell]);
-    match format {
+    let names = match format {
         SubmissionFormat::Classes => {
             let names: Vec<&str> = meta.classes.iter().map(String::as_str).collect();
             let order = natural(&names);
             let header =
                 std::iter::once("id").chain(order.iter().map(|class| names[*class])).map(String::from).collect();
             let cells = order.into_iter().map(|class| probability(meta, class));
-            Ok((header, std::iter::once(SubmissionCell::Id).chain(cells).collect()))
+            return Ok((header, std::iter::once(SubmissionCell::Id).chain(cells).collect()));
         }
-        SubmissionFormat::Label | SubmissionFormat::Probability | SubmissionFormat::Tags => {
-            let (header, cells) = label(single(meta, format, separator)?);
-            let header = match format {
-                SubmissionFormat::Tags => vec!["image_name".to_string(), "tags".to_string()],
-                _ => header,
-            };
-            Ok((header, cells))
-        }
-    }
+        SubmissionFormat::Label | SubmissionFormat::Probability => ["id", "label"],
+        SubmissionFormat::Tags => ["image_name", "tags"],
+    };
+    Ok((names.map(String::from).into(), vec![SubmissionCell::Id, single(meta, format, separator)?]))
 }
 
 /// The one column of labels in this format.

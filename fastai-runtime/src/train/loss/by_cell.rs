@@ -23,9 +23,7 @@ pub trait CellLoss: Debug + Send + Sync {
 #[derive(Clone, Debug)]
 pub struct ByCell<L> {
     loss: L,
-    weights: Option<Vec<f32>>,
-    // The weights as `[1, cell]`.
-    row: Option<Tensor<2>>,
+    weights: CellWeights,
     smoothing: f64,
 }
 
@@ -33,8 +31,7 @@ impl<L: CellLoss> ByCell<L> {
     /// `weights` has a weight for each class or tag. In training, a class label has the share `smoothing`, in `[0, 1)`, spread
     /// evenly over all classes.
     pub fn new(loss: L, weights: Option<Vec<f32>>, smoothing: f64, device: &Device) -> Self {
-        let row = weights.as_ref().map(|w| Tensor::from_data(TensorData::new(w.clone(), [1, w.len()]), device));
-        ByCell { loss, weights, row, smoothing }
+        ByCell { loss, weights: CellWeights::new(weights, device), smoothing }
     }
 
     /// The share in which each image of the batch has each cell, `[batch, cell]`.
@@ -68,22 +65,18 @@ impl<L: CellLoss> Criterion for ByCell<L> {
         let present = self.present(truth, targets, shape[1]);
         let present = Tensor::<2>::from_data(TensorData::new(present, shape), &device);
         let [without, with] = self.loss.of_cells(logits);
-        let losses = with * present.clone() + without * present.neg().add_scalar(1.0);
-        match &self.row {
-            None => losses.mean(),
-            Some(weights) => (losses * weights.clone()).mean(),
-        }
+        self.weights.mean(with * present.clone() + without * present.neg().add_scalar(1.0))
     }
 
     fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
-        let weight = |cell: usize| self.weights.as_ref().map_or(1.0, |w| f64::from(w[cell]));
         let has = |image: usize, cell: usize| match truth {
             Truth::Classes(classes) => classes[image] as usize == cell,
             Truth::Tags { .. } => truth.tags_of(image)[cell],
             Truth::Values(_) => foreign(truth),
         };
         let of_image = |(image, row): (usize, &[f32])| {
-            let of_cell = |(cell, &x): (usize, &f32)| weight(cell) * self.loss.of_cell(f64::from(x), has(image, cell));
+            let of_cell =
+                |(cell, &x): (usize, &f32)| self.weights.of(cell) * self.loss.of_cell(f64::from(x), has(image, cell));
             row.iter().enumerate().map(of_cell).sum::<f64>() / row.len().max(1) as f64
         };
         rows(logits, truth).enumerate().map(of_image).collect()
@@ -91,6 +84,32 @@ impl<L: CellLoss> Criterion for ByCell<L> {
 
     fn is_of_softmax(&self, _: TaskKind) -> bool {
         false
+    }
+}
+
+/// The weights of classes or tags, if there are any, on the host and, as `[1, cell]`, on the device.
+#[derive(Clone, Debug)]
+pub(super) struct CellWeights(Option<(Vec<f32>, Tensor<2>)>);
+
+impl CellWeights {
+    pub(super) fn new(weights: Option<Vec<f32>>, device: &Device) -> Self {
+        CellWeights(weights.map(|weights| {
+            let row = Tensor::from_data(TensorData::new(weights.clone(), [1, weights.len()]), device);
+            (weights, row)
+        }))
+    }
+
+    /// The weight of a cell.
+    pub(super) fn of(&self, cell: usize) -> f64 {
+        self.0.as_ref().map_or(1.0, |(weights, _)| f64::from(weights[cell]))
+    }
+
+    /// The mean of losses `[image, cell]`, each times the weight of its cell.
+    pub(super) fn mean(&self, losses: Tensor<2>) -> Tensor<1> {
+        match &self.0 {
+            None => losses.mean(),
+            Some((_, row)) => (losses * row.clone()).mean(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::{Criterion, foreign, mean_by_class, rows};
+use super::{Criterion, foreign, mean_by_class, rows, weight_of};
 use crate::metrics::{Probabilities, Truth, log_loss, log_sum_exp};
 use crate::train::Targets;
 
@@ -19,21 +19,18 @@ pub struct CrossEntropy {
 }
 
 impl CrossEntropy {
-    fn weight(&self, class: usize) -> f64 {
-        self.weights.as_ref().map_or(1.0, |w| f64::from(w[class]))
-    }
-
     /// The weight of each class's log-probability for each image, `[batch, class]`.
     fn shares(&self, classes: &[u32], targets: Targets<'_>, width: usize) -> Vec<f32> {
         let count = targets.images().len();
+        let weight = |class: usize| weight_of(self.weights.as_deref(), class);
         let shown = |place: usize| targets.shown(place).map(|(i, share)| (classes[i] as usize, f64::from(share)));
-        let total: f64 = (0..count).flat_map(shown).map(|(class, share)| share * self.weight(class)).sum();
+        let total: f64 = (0..count).flat_map(shown).map(|(class, share)| share * weight(class)).sum();
         let mut shares = vec![0f32; count * width];
         for (place, row) in shares.chunks_exact_mut(width.max(1)).enumerate() {
             for (class, cell) in row.iter_mut().enumerate() {
                 let label: f64 = shown(place).iter().filter(|(c, _)| *c == class).map(|(_, share)| share).sum();
                 let smooth = (1.0 - self.smoothing) * label + self.smoothing / width as f64;
-                *cell = (smooth * self.weight(class) / total) as f32;
+                *cell = (smooth * weight(class) / total) as f32;
             }
         }
         shares

@@ -4,7 +4,7 @@ use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Tensor, TensorData};
 
 use super::by_cell::{CellLoss, log_sigmoid_of};
-use super::{Criterion, foreign, mean_by_class, rows};
+use super::{Criterion, foreign, mean_by_class, rows, weight_of};
 use crate::metrics::{Truth, log_sum_exp};
 use crate::train::Targets;
 
@@ -54,20 +54,15 @@ pub struct FocalClasses {
     pub weights: Option<Vec<f32>>,
 }
 
-impl FocalClasses {
-    fn weight(&self, class: usize) -> f64 {
-        self.weights.as_ref().map_or(1.0, |w| f64::from(w[class]))
-    }
-}
-
 impl Criterion for FocalClasses {
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1> {
         let Truth::Classes(classes) = truth else { foreign(truth) };
         let (shape, device) = (logits.dims(), logits.device());
+        let weight = |class: usize| weight_of(self.weights.as_deref(), class);
         let labels: Vec<[(usize, f64); 2]> = (0..shape[0])
             .map(|place| targets.shown(place).map(|(image, share)| (classes[image] as usize, f64::from(share))))
             .collect();
-        let total: f64 = labels.iter().flatten().map(|(class, share)| share * self.weight(*class)).sum();
+        let total: f64 = labels.iter().flatten().map(|(class, share)| share * weight(*class)).sum();
         let log_p = log_softmax(logits, 1);
         let p = log_p.clone().exp();
         // The losses of one label of each image.
@@ -76,7 +71,7 @@ impl Criterion for FocalClasses {
             for (row, both) in one_hot.chunks_exact_mut(shape[1].max(1)).zip(&labels) {
                 let (class, share) = both[which];
                 row[class] = 1.0;
-                counts.push((share * self.weight(class) / total) as f32);
+                counts.push((share * weight(class) / total) as f32);
             }
             let one_hot = Tensor::<2>::from_data(TensorData::new(one_hot, shape), &device);
             let counts = Tensor::<2>::from_data(TensorData::new(counts, [shape[0], 1]), &device);

@@ -26,25 +26,25 @@ use super::mixing::Targets;
 use crate::metrics::{Probabilities, Truth, mean};
 
 /// A loss function of logits and labels. Each implementation has its own file.
+///
+/// All methods may panic if `truth` belongs to a task that the criterion does not support.
 pub trait Criterion: Debug + Send + Sync {
-    /// Mean loss `[1]` of logits `[batch, output]`; `targets` are rows of `truth`, with the mix of their images.
-    ///
-    /// # Panics
-    /// If `truth` belongs to another task; `of_images` and `of_set` panic too.
+    /// Mean loss `[1]` of logits `[batch, class]`, in training. `targets` are the rows of `truth` that belong to the batch,
+    /// with the shares of mixed images.
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1>;
 
-    /// The loss of each image alone, of logits `[image, output]`, in double precision, without smoothing and mixing. How the losses
-    /// differ from image to image tells how certain their mean is.
+    /// The loss of each image alone, of logits `[image, class]`, in double precision, without smoothing and mixing. The
+    /// differences between images tell how certain their mean is.
     fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64>;
 
-    /// Mean loss of all images in `truth`: unless a criterion counts images differently, the mean of
-    /// [`of_images`](Self::of_images).
+    /// Mean loss of all images in `truth`, of logits `[image, class]`. The default is the mean of
+    /// [`of_images`](Self::of_images); a criterion that weighs images overrides it.
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
         mean(&self.of_images(logits, truth))
     }
 
-    /// Mean loss of predictions that are probabilities already, such as means over several; unless a criterion says otherwise,
-    /// that of the logits that have these probabilities.
+    /// Mean loss of predictions that are probabilities already, such as the mean of several predictions. The default is the
+    /// loss of the logits that have these probabilities.
     fn of_predictions(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
         let task = truth.task();
         self.of_set(&logits_of(predicted, self.is_of_softmax(task), task), truth)
@@ -164,11 +164,18 @@ impl Loss {
 /// The mean of the losses of images that count by the weights of their classes, if there are any; 0 where none counts.
 fn mean_by_class(losses: &[f64], truth: &Truth, weights: Option<&[f32]>) -> f64 {
     let Truth::Classes(classes) = truth else { foreign(truth) };
-    let Some(weights) = weights else { return mean(losses) };
-    let weight = |class: &u32| f64::from(weights[*class as usize]);
+    if weights.is_none() {
+        return mean(losses);
+    }
+    let weight = |class: &u32| weight_of(weights, *class as usize);
     let total: f64 = classes.iter().map(weight).sum();
     let sum: f64 = losses.iter().zip(classes).map(|(loss, class)| weight(class) * loss).sum();
     if total > 0.0 { sum / total } else { 0.0 }
+}
+
+/// The weight of a class; 1 without weights.
+fn weight_of(weights: Option<&[f32]>, class: usize) -> f64 {
+    weights.map_or(1.0, |weights| f64::from(weights[class]))
 }
 
 /// How far each number lies above its label.
