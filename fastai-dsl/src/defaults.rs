@@ -47,6 +47,7 @@ impl Section {
             range: self.range,
             words: self.words,
             default: self.default,
+            example: None,
             required: self.required,
         };
         let found = key.default_value().and_then(|value| T::from_value(value, &key));

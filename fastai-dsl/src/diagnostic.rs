@@ -177,9 +177,15 @@ impl Diagnostics {
 
     /// Adds all of `other`.
     pub fn extend(&mut self, other: Diagnostics) {
+        self.extend_with(other, |_| None);
+    }
+
+    /// Adds all of `other`, each with the suggestion that `better` has for it in place of its own.
+    pub(crate) fn extend_with(&mut self, other: Diagnostics, better: impl Fn(&Diagnostic) -> Option<String>) {
         self.dropped += other.dropped;
         for diagnostic in other.list {
-            self.push(diagnostic);
+            let help = better(&diagnostic);
+            self.push(diagnostic.help_if(help));
         }
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::overrides::Override;
+use crate::scan::items;
 
 /// The most combinations that a grid may have.
 pub const MOST_COMBINATIONS: usize = 10_000;
@@ -51,7 +52,7 @@ impl FromStr for Axis {
         if let Some(between) = range(values) {
             return Ok(Axis { key: key.to_string(), values: between? });
         }
-        let listed = parts(values);
+        let listed = items(values);
         if listed.iter().any(String::is_empty) {
             return Err(format!("`{text}` lacks a value: write `{key}=1e-3,1e-2`, values with commas between them"));
         }
@@ -86,31 +87,6 @@ fn range(text: &str) -> Option<Result<AxisValues, String>> {
     })
 }
 
-/// Splits at commas outside brackets and strings.
-fn parts(text: &str) -> Vec<String> {
-    let (mut parts, mut depth, mut quoted, mut escaped) = (vec![String::new()], 0usize, false, false);
-    for c in text.chars() {
-        match c {
-            _ if quoted => {
-                quoted = escaped || c != '"';
-                escaped = c == '\\' && !escaped;
-            }
-            '"' => quoted = true,
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(String::new());
-                continue;
-            }
-            _ => {}
-        }
-        if let Some(last) = parts.last_mut() {
-            last.push(c);
-        }
-    }
-    parts.iter().map(|part| part.trim().to_string()).collect()
-}
-
 /// All combinations of the values; the last key changes fastest.
 ///
 /// # Errors
@@ -141,7 +117,7 @@ pub fn grid(axes: &[Axis]) -> Result<Vec<Vec<Override>>, String> {
 }
 
 fn over(axis: &Axis, value: String) -> Override {
-    Override { key: axis.key.clone(), value, option: "--over" }
+    Override { key: axis.key.clone(), value: Some(value), option: "--over" }
 }
 
 /// Draws `count` different combinations; `unit` returns independent, uniform numbers from `[0, 1)`. The whole grid if it has
@@ -163,8 +139,7 @@ pub fn sample(axes: &[Axis], count: usize, unit: &mut dyn FnMut() -> f64) -> Res
     // A range of few whole numbers may have fewer combinations than are wanted.
     for _ in 0..count.saturating_mul(100) {
         let combination: Vec<Override> = axes.iter().map(|axis| over(axis, axis.values.draw(unit()))).collect();
-        let text: Vec<String> = combination.iter().map(|o| o.value.clone()).collect();
-        if seen.insert(text) {
+        if seen.insert(combination.iter().map(Override::text).collect::<Vec<_>>()) {
             drawn.push(combination);
         }
         if drawn.len() == count {
@@ -208,7 +183,7 @@ mod tests {
     }
 
     fn values(combinations: &[Vec<Override>]) -> Vec<Vec<&str>> {
-        combinations.iter().map(|c| c.iter().map(|o| o.value.as_str()).collect()).collect()
+        combinations.iter().map(|c| c.iter().map(|o| o.value.as_deref().unwrap()).collect()).collect()
     }
 
     #[test]
@@ -262,12 +237,12 @@ mod tests {
         let drawn = sample(&axes, 40, &mut unit).unwrap();
         assert_eq!(drawn.len(), 40);
         assert_eq!(drawn.iter().map(|c| format!("{c:?}")).collect::<HashSet<_>>().len(), 40);
-        let rates: Vec<f64> = drawn.iter().map(|c| c[0].value.parse().unwrap()).collect();
+        let rates: Vec<f64> = drawn.iter().map(|c| c[0].value.as_ref().unwrap().parse().unwrap()).collect();
         assert!(rates.iter().all(|r| (1e-4..=1e-1).contains(r)), "{rates:?}");
         // A third of the logarithms lies below 1e-3.
         let low = rates.iter().filter(|r| **r < 1e-3).count();
         assert!((10..=17).contains(&low), "{low} of 40");
-        assert!(drawn.iter().all(|c| ["8", "9"].contains(&c[2].value.as_str())));
+        assert!(drawn.iter().all(|c| ["8", "9"].contains(&c[2].value.as_deref().unwrap())));
         assert_eq!(sample(&[axis("b=1..3")], 10, &mut unit).unwrap().len(), 3);
         assert_eq!(sample(&[axis("b=1,2,3")], 10, &mut unit).unwrap().len(), 3);
     }

@@ -4,64 +4,50 @@ use crate::draft::{Arg, Value, ValueKind};
 use crate::suggest::{closest, is_same, list};
 use crate::word::{self, Off, On};
 
-/// (name in the original, name here)
-const RENAMED: &[(&str, &str)] = &[
-    ("sz", "size"),
-    ("img_size", "size"),
-    ("bs", "batch"),
-    ("batch_size", "batch"),
-    ("ps", "dropout"),
-    ("xtra_fc", "hidden"),
-    ("xtra_cut", "cut"),
-    ("num_workers", "workers"),
-    ("path", "root"),
-    ("PATH", "root"),
-    ("trn_name", "train"),
-    ("val_name", "valid"),
-    ("val_idxs", "valid"),
-    ("test_name", "test"),
-    ("csv_fname", "labels"),
-    ("csv", "labels"),
-    ("folder", "images"),
-    ("cat_separator", "separator"),
-    ("skip_header", "header"),
-    ("val_pct", "share"),
-    ("pct", "share"),
-    ("cv_idx", "fold"),
-    ("crop_type", "crop"),
-    ("zoom", "max_zoom"),
-    ("lr", "lrs"),
-    ("rate", "lrs"),
-    ("rates", "lrs"),
-    ("learning_rate", "lrs"),
-    ("n_cycle", "cycles"),
-    ("n_cycles", "cycles"),
-    ("epochs", "cycles"),
-    ("n_epochs", "cycles"),
-    ("wd", "wds"),
-    ("weight_decay", "wds"),
-    ("start_lr", "start"),
-    ("end_lr", "end"),
-    ("n", "n_aug"),
-    ("fname", "name"),
-    ("thresh", "threshold"),
-    ("arch", "model"),
-    ("f_model", "model"),
-    ("architecture", "model"),
-    ("network", "model"),
-    ("tfms", "transforms"),
-    ("aug_tfms", "transforms"),
-    ("augment", "transforms"),
-    ("is_multi", "task"),
-    ("is_reg", "task"),
-    ("steps", "train"),
-    ("stages", "train"),
-    ("learn", "train"),
-    ("best_save_name", "keep_best"),
-    ("random_seed", "seed"),
-    ("smoothing", "label_smoothing"),
-    ("mixup_alpha", "mixup"),
-    ("cutmix_alpha", "cutmix"),
+/// (name here, its names in the original)
+const RENAMED: &[(&str, &[&str])] = &[
+    ("size", &["sz", "img_size"]),
+    ("batch", &["bs", "batch_size"]),
+    ("dropout", &["ps"]),
+    ("hidden", &["xtra_fc"]),
+    ("cut", &["xtra_cut"]),
+    ("workers", &["num_workers"]),
+    ("root", &["path", "PATH"]),
+    ("train", &["trn_name", "steps", "stages", "learn"]),
+    ("valid", &["val_name", "val_idxs"]),
+    ("test", &["test_name"]),
+    ("labels", &["csv_fname", "csv"]),
+    ("label", &["label_col"]),
+    ("id", &["fn_col"]),
+    ("images", &["folder"]),
+    ("separator", &["cat_separator", "label_delim"]),
+    ("header", &["skip_header"]),
+    ("share", &["val_pct", "valid_pct", "pct"]),
+    ("fold", &["cv_idx"]),
+    ("crop", &["crop_type"]),
+    ("max_zoom", &["zoom"]),
+    ("lrs", &["lr", "rate", "rates", "learning_rate", "base_lr", "lr_max", "max_lr"]),
+    ("epochs", &["n_epoch"]),
+    ("cycles", &["n_cycle", "n_cycles", "epochs", "n_epochs"]),
+    ("wds", &["wd", "weight_decay"]),
+    ("start", &["start_lr"]),
+    ("end", &["end_lr"]),
+    ("n_aug", &["n"]),
+    ("name", &["fname"]),
+    ("threshold", &["thresh"]),
+    ("model", &["arch", "f_model", "architecture", "network"]),
+    ("transforms", &["tfms", "aug_tfms", "augment"]),
+    ("task", &["is_multi", "is_reg"]),
+    ("keep_best", &["best_save_name", "monitor"]),
+    ("seed", &["random_seed", "random_state", "manual_seed"]),
+    ("label_smoothing", &["smoothing"]),
+    ("mixup", &["mixup_alpha"]),
+    ("cutmix", &["cutmix_alpha"]),
+    ("clip", &["grad_clip", "max_norm"]),
+    ("accumulate", &["n_acc", "accumulate_grad_batches"]),
+    ("ema", &["ema_decay"]),
+    ("stop_early", &["patience"]),
+    ("stats", &["normalise"]),
 ];
 
 /// (word elsewhere, word here)
@@ -75,79 +61,131 @@ const OTHER_WORDS: &[(&str, &str)] = &[
     ("bfloat16", "mixed"),
     ("half", "mixed"),
     ("amp", "mixed"),
+    ("16", "mixed"),
     ("fp32", "f32"),
     ("float32", "f32"),
+    ("32", "f32"),
+    ("gpu", "auto"),
+    ("nvidia", "cuda"),
+    ("mps", "metal"),
+    ("binary", "single_label"),
+    ("multiclass", "single_label"),
+    ("classification", "single_label"),
+    ("tags", "multi_label"),
+    ("tagging", "multi_label"),
+    ("imagenet", "pretrained"),
+    ("default", "pretrained"),
+    ("error_rate", "accuracy"),
+    ("auc", "auroc"),
+    ("roc_auc", "auroc"),
+    ("roc_auc_score", "auroc"),
+    ("map", "average_precision"),
+    ("mse", "rmse"),
+    ("l1", "mae"),
+    ("loss", "val_loss"),
+    ("valid_loss", "val_loss"),
 ];
 
 /// Names without an equivalent in a recipe, and what to write instead.
-const INSTEAD: &[(&str, &str)] = &[
-    ("aug_tfms", "the word before the braces: `side_on { size: 224 }`"),
-    ("pretrained", "weights are a key of `model`: `weights: pretrained`, or `weights: none` for random ones"),
-    ("custom_head", "the head is described by `hidden: [512]` and `dropout: 0.5`"),
-    ("continuous", "that is a task: `task: regression`"),
-    ("loss_func", "a section of its own, unless the task's own loss is meant: `loss: focal`"),
-    ("crit", "a section of its own, unless the task's own loss is meant: `loss: focal`"),
+const INSTEAD: &[(&[&str], &str)] = &[
+    (&["aug_tfms"], "the word before the braces: `side_on { size: 224 }`"),
+    (&["pretrained"], "weights are a key of `model`: `weights: pretrained`, or `weights: none` for random ones"),
+    (&["custom_head"], "the head is described by `hidden: [512]` and `dropout: 0.5`"),
+    (&["continuous"], "that is a task: `task: regression`"),
+    (&["loss_func", "crit"], "a section of its own, unless the task's own loss is meant: `loss: focal`"),
     (
-        "opt_fn",
+        &["opt_fn", "opt_func"],
         "a section of its own: `optimizer: adamw`; without it SGD with momentum 0.9. Rates are those of the steps: `fit(1e-2, 3);`",
     ),
-    ("set_data", "another size is `resize(299);`"),
-    ("get_cv_idxs", "`valid: random(0.2, seed = 42)` in `data`"),
-    ("tfms_from_model", "a section of its own: `transforms: side_on { size: 224, max_zoom: 1.1 }`"),
-    ("tfms_from_stats", "a section of its own: `transforms: side_on { size: 224, max_zoom: 1.1 }`"),
-    ("transforms_side_on", "`side_on { size: 224 }`"),
-    ("transforms_top_down", "`top_down { size: 224 }`"),
-    ("transforms_basic", "`basic { size: 224 }`"),
-    ("ImageClassifierData", "a section of its own: `data: folders { root: \"data\" }` or `data: csv { .. }`"),
-    ("from_paths", "a section of its own: `data: folders { root: \"data\" }`"),
-    ("from_arrays", "`data: given`, and a `Dataset::from_images(..)` in `RunOptions { dataset, .. }`"),
-    ("from_names_and_array", "`data: given`, and a `Dataset::from_images(..)` in `RunOptions { dataset, .. }`"),
-    ("from_csv", "a section of its own: `data: csv { root: \"data\", labels: \"labels.csv\", images: \"train\" }`"),
-    ("ConvLearner", "a section of its own: `model: squeezenet1_1`"),
-    ("create_cnn", "a section of its own: `model: squeezenet1_1`"),
-    ("TTA", "`tta();`"),
-    ("fit_gen", "`fit(1e-2, 3);`"),
+    (&["set_data"], "another size is `resize(299);`"),
     (
-        "fine_tune",
+        &["get_cv_idxs", "RandomSplitter", "TrainTestSplitter", "train_test_split"],
+        "`valid: random(0.2, seed = 42)` in `data`",
+    ),
+    (&["KFold", "StratifiedKFold"], "`valid: folds(5)` in `data`"),
+    (
+        &["GroupKFold", "GroupShuffleSplit"],
+        "`valid: grouped(\"patient\")` or `valid: folds(5, grouped = \"patient\")` in `data: csv { .. }`",
+    ),
+    (&["GrandparentSplitter"], "`valid: \"valid\"` in `data`"),
+    (&["ColSplitter"], "`valid: column(\"is_valid\")` in `data: csv { .. }`"),
+    (&["IndexSplitter"], "`valid: rows([0, 5])` in `data`"),
+    (&["slice"], "one rate per layer group, earliest first: `[1e-4, 1e-3, 1e-2]`"),
+    (
+        &["tfms_from_model", "tfms_from_stats", "aug_transforms", "item_tfms", "batch_tfms"],
+        "a section of its own: `transforms: side_on { size: 224, max_zoom: 1.1 }`",
+    ),
+    (&["transforms_side_on"], "`side_on { size: 224 }`"),
+    (&["transforms_top_down"], "`top_down { size: 224 }`"),
+    (&["transforms_basic"], "`basic { size: 224 }`"),
+    (&["Resize"], "`size: 224` in `transforms`"),
+    (&["RandomResizedCrop"], "`crop: googlenet` in `transforms`"),
+    (&["grayscale", "greyscale"], "images are read in colour, grey ones too; remove it"),
+    (
+        &["ImageClassifierData", "ImageDataLoaders", "DataBlock"],
+        "a section of its own: `data: folders { root: \"data\" }` or `data: csv { .. }`",
+    ),
+    (&["from_paths", "from_folder"], "a section of its own: `data: folders { root: \"data\" }`"),
+    (
+        &["from_arrays", "from_names_and_array"],
+        "`data: given`, and a `Dataset::from_images(..)` in `RunOptions { dataset, .. }`",
+    ),
+    (
+        &["from_csv", "from_df"],
+        "a section of its own: `data: csv { root: \"data\", labels: \"labels.csv\", images: \"train\" }`",
+    ),
+    (&["ConvLearner", "create_cnn", "cnn_learner", "vision_learner"], "a section of its own: `model: squeezenet1_1`"),
+    (&["TTA"], "`tta();`"),
+    (&["fit_gen"], "`fit(1e-2, 3);`"),
+    (&["fit_sgdr"], "`fit(1e-2, 3, cycle_len = 1, cycle_mult = 2);`"),
+    (
+        &["fit_flat_cos"],
+        "no rate stays flat before it falls: `fit(1e-2, 5, schedule = cosine);` falls from the start, \
+         `fit_one_cycle(1e-2, 5);` rises first",
+    ),
+    (
+        &["fine_tune"],
         "its two parts: the head, `fit(1e-2, 1);`, then everything, `unfreeze();` and `fit([1e-4, 1e-3, 1e-2], 3, cycle_len = 1);`",
     ),
-    ("cnn_learner", "a section of its own: `model: squeezenet1_1`"),
-    ("vision_learner", "a section of its own: `model: squeezenet1_1`"),
     (
-        "momentum",
+        &["momentum"],
         "a parameter of `sgd` and `rmsprop`, `optimizer: sgd { momentum: 0.95 }`; of the others the first of `betas`",
     ),
-    ("bn_freeze", "`bn_freeze(on);`"),
-    ("use_swa", "the last epochs whose weights are averaged are counted: `fit(1e-2, 10, swa = 5);`"),
-    ("swa_start", "the last epochs whose weights are averaged are counted: `fit(1e-2, 10, swa = 5);`"),
-    ("swa_eval_freq", "the average is measured once, at the end of the fit; remove it"),
-    ("swa_model", "the last epochs whose weights are averaged are counted: `fit(1e-2, 10, swa = 5);`"),
-    ("AveragedModel", "the last epochs whose weights are averaged are counted: `fit(1e-2, 10, swa = 5);`"),
-    ("update_bn", "`fit(1e-2, 10, swa = 5);` estimates the statistics of batch norms again; remove this step"),
-    ("RandomErasing", "`erase(p = 0.5)`"),
-    ("random_erasing", "`erase(p = 0.5)`"),
-    ("TrivialAugmentWide", "`trivial_augment`"),
-    ("RandAugment", "`rand_augment(2, 9)`"),
-    ("LabelSmoothingCrossEntropy", "a section of its own: `label_smoothing: 0.1`"),
-    ("MixUp", "a section of its own: `mixup: 0.2`"),
-    ("CutMix", "a section of its own: `cutmix: 1.0`"),
-    ("sched", "its plots are in the run's `report.html`; remove this step"),
-    ("plot", "plots are in the run's `report.html`; remove this step"),
-    ("plot_lr", "plots are in the run's `report.html`; remove this step"),
-    ("plot_loss", "plots are in the run's `report.html`; remove this step"),
-    ("plot_confusion_matrix", "it is in the run's `report.html`; remove this step"),
-    ("confusion_matrix", "it is in the run's `report.html`; remove this step"),
-    ("predict", "predictions are made after the run, from a model that `save(\"224_all\");` wrote"),
-    ("predict_array", "predictions are made after the run, from a model that `save(\"224_all\");` wrote"),
-    ("summary", "`fastai plan FILE` prints it; remove this step"),
-    ("print", "a recipe prints nothing; remove it"),
-    ("import", "nothing is imported: steps like `fit(1e-2, 3);` are there from the start"),
-    ("from", "nothing is imported: steps like `fit(1e-2, 3);` are there from the start"),
-    ("def", "a recipe has no functions; remove it"),
-    ("if", "a recipe decides nothing while it runs; write two recipes, or `for size in [64, 128] { .. }`"),
-    ("while", "loops are `for size in [64, 128] { .. }`"),
-    ("loop", "loops are `for size in [64, 128] { .. }`"),
-    ("match", "a recipe decides nothing while it runs; write two recipes, or `for size in [64, 128] { .. }`"),
+    (&["bn_freeze"], "`bn_freeze(on);`"),
+    (
+        &["use_swa", "swa_start", "swa_model", "AveragedModel"],
+        "the last epochs whose weights are averaged are counted: `fit(1e-2, 10, swa = 5);`",
+    ),
+    (&["swa_eval_freq"], "the average is measured once, at the end of the fit; remove it"),
+    (&["update_bn"], "`fit(1e-2, 10, swa = 5);` estimates the statistics of batch norms again; remove this step"),
+    (&["RandomErasing", "random_erasing"], "`erase(p = 0.5)`"),
+    (&["TrivialAugmentWide", "AutoAugment"], "`trivial_augment`"),
+    (&["ColorJitter", "color_jitter", "colour", "color"], "`augment: [lighting(0.1, 0.1)]` in `transforms`"),
+    (&["RandomHorizontalFlip", "hflip"], "`flip`"),
+    (&["GaussianBlur"], "`blur`"),
+    (&["RandAugment"], "`rand_augment(2, 9)`"),
+    (&["LabelSmoothingCrossEntropy"], "a section of its own: `label_smoothing: 0.1`"),
+    (&["to_fp16", "autocast"], "a section of its own: `precision: mixed`"),
+    (&["EarlyStoppingCallback"], "`fit(1e-2, 20, stop_early = 3);`"),
+    (&["SaveModelCallback"], "a section of its own: `keep_best: accuracy`"),
+    (&["MixUp"], "a section of its own: `mixup: 0.2`"),
+    (&["CutMix"], "a section of its own: `cutmix: 1.0`"),
+    (&["sched"], "its plots are in the run's `report.html`; remove this step"),
+    (
+        &["plot", "plot_lr", "plot_loss", "plot_top_losses", "show_results"],
+        "plots are in the run's `report.html`; remove this step",
+    ),
+    (&["plot_confusion_matrix", "confusion_matrix"], "it is in the run's `report.html`; remove this step"),
+    (
+        &["predict", "predict_array", "get_preds"],
+        "predictions are made after the run, from a model that `save(\"224_all\");` wrote",
+    ),
+    (&["summary"], "`fastai plan FILE` prints it; remove this step"),
+    (&["print"], "a recipe prints nothing; remove it"),
+    (&["import", "from"], "nothing is imported: steps like `fit(1e-2, 3);` are there from the start"),
+    (&["def"], "a recipe has no functions; remove it"),
+    (&["if", "match"], "a recipe decides nothing while it runs; write two recipes, or `for size in [64, 128] { .. }`"),
+    (&["while", "loop"], "loops are `for size in [64, 128] { .. }`"),
 ];
 
 /// Maps Python's `True`, `False`, `None` and similar names to words of the language.
@@ -162,13 +200,13 @@ pub(crate) fn python(word: &str) -> Option<&'static str> {
 
 /// Returns what to write instead of a name without an equivalent.
 pub(crate) fn instead(name: &str) -> Option<&'static str> {
-    INSTEAD.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
+    INSTEAD.iter().find(|(names, _)| names.contains(&name)).map(|(_, text)| *text)
 }
 
 /// What shows what a function of a notebook shows.
 const SHOWN: &[(&[&str], &str)] = &[
     (
-        &["plots", "stack", "denorm", "next", "iter", "aug_dl", "get_augs", "imshow"],
+        &["plots", "show_batch", "stack", "denorm", "next", "iter", "aug_dl", "get_augs", "imshow"],
         "`fastai show FILE` draws an image as nine epochs see it",
     ),
     (
@@ -194,18 +232,18 @@ pub(crate) fn shows(name: &str) -> Option<&'static str> {
 /// Returns what a name of the original is called here.
 pub(crate) fn renamed_to(name: &str) -> Option<&'static str> {
     let spelt = name.replace('-', "_");
-    RENAMED.iter().find(|(n, _)| *n == spelt).map(|(_, ours)| *ours)
+    RENAMED.iter().find(|(_, theirs)| theirs.contains(&spelt.as_str())).map(|(ours, _)| *ours)
 }
 
 /// All names of the original that have an answer.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    let shown = SHOWN.iter().flat_map(|(names, _)| names.iter().copied());
-    RENAMED.iter().map(|(name, _)| *name).chain(INSTEAD.iter().map(|(name, _)| *name)).chain(shown)
+    let renamed = RENAMED.iter().flat_map(|(_, theirs)| *theirs);
+    renamed.chain(INSTEAD.iter().chain(SHOWN).flat_map(|(names, _)| *names)).copied()
 }
 
-/// The answers, each with the name that it is about.
+/// The answers, each with a name that it is about.
 pub(crate) fn advice() -> impl Iterator<Item = (&'static str, &'static str)> {
-    INSTEAD.iter().copied().chain(SHOWN.iter().map(|(names, text)| (names[0], *text)))
+    INSTEAD.iter().chain(SHOWN).map(|(names, text)| (names[0], *text))
 }
 
 /// What a name is called here: its own if that is not one of the original.

@@ -1,14 +1,22 @@
 //! Helps for names that the registry lacks: what a wrong section, key or step means, and where it belongs.
 
-use crate::draft::{Arg, Value, ValueKind};
+use crate::arch::{self, ARCHS};
+use crate::draft::{Arg, Value, ValueKind, commas};
 use crate::habits::{instead, meant_word, python, renamed, shown, shows};
+use crate::legal::is_legal;
 use crate::recipe::{MetricKind, TaskKind};
 use crate::schema::{CSV, Construct, FOLDERS, Key, MODEL, RANDOM, SECTIONS, STEPS, TRANSFORMS, Type};
 use crate::suggest::{closest, list};
 
+/// What the original's name is called in `construct`: `n_epoch` is `epochs` of one step and `cycles` of another.
+fn here<'n>(construct: &Construct, name: &'n str) -> &'n str {
+    let ours = renamed(name);
+    if construct.key(ours).is_some() { ours } else { renamed(ours) }
+}
+
 /// Returns the key that a name unknown to `construct` clearly means; that key is then not reported as missing.
 pub(crate) fn meant(construct: &Construct, name: &str) -> Option<usize> {
-    let ours = renamed(name);
+    let ours = here(construct, name);
     construct.key(ours).map(|(i, _)| i).or_else(|| {
         // A name of the original that means something elsewhere is no misspelt key.
         let near = closest(name, construct.keys.iter().map(|k| k.name)).filter(|_| ours == name)?;
@@ -26,12 +34,23 @@ pub(crate) fn meant_section(name: &str) -> Option<&'static str> {
 /// similar one, the construct that has it, or all legal ones.
 pub(crate) fn key_help(construct: &Construct, name: &str, value: &Value, separator: &str) -> String {
     let keys = || construct.keys.iter().map(|k| k.name);
-    let ours = renamed(name);
-    if keys().any(|k| k == ours) {
-        return format!("here it is called `{ours}{separator}{}`", shown(value));
+    let ours = here(construct, name);
+    if let Some((_, key)) = construct.key(ours) {
+        return format!("here it is called `{ours}{separator}{}`", shown_at(construct, key, value));
     }
     if let Some(text) = instead(name) {
         return text.to_string();
+    }
+    if construct.name == MODEL.name && (ours == MODEL.name || name == "name") {
+        let arch = value.word_and_args().and_then(|(word, _)| arch::find(&word.text)).unwrap_or(&ARCHS[0]);
+        return format!("the architecture is the word before the braces: `{} {{ .. }}`", arch.name);
+    }
+    let value_of = |key: &Key| {
+        let call = key.ty.calls().iter().find(|call| call.name == name).map(|call| call.as_value_of(key.ty));
+        call.or_else(|| key.legal_words().contains(&name).then(|| name.to_string()))
+    };
+    if let Some((key, written)) = construct.keys.iter().find_map(|key| Some((key, value_of(key)?))) {
+        return format!("a value of `{0}`: `{0}{separator}{written}`", key.name);
     }
     if construct.name == "given" && [&FOLDERS, &CSV].iter().any(|c| c.key(ours).is_some()) {
         return "the program that runs the recipe gives images, labels and what is held out, in \
@@ -59,15 +78,12 @@ fn step_with(name: &str, value: Option<&Value>) -> String {
         "fit" => "fit(1e-2, 3);".to_string(),
         "lr_find" => "let lr = lr_find(or = 1e-2);".to_string(),
         "head" => "head(hidden = [512]);".to_string(),
-        "freeze_to" if value.is_none() => "freeze_to(1);".to_string(),
-        "resize" if value.is_none() => "resize(299);".to_string(),
-        "save" | "load" if value.is_none() => format!("{name}(\"224_all\");"),
-        "average" => "average([\"a\", \"b\"]);".to_string(),
-        "precompute" | "bn_freeze" if value.is_none() => format!("{name}(on);"),
-        _ => match (value, STEPS.iter().find(|s| s.name == name)) {
-            (Some(value), Some(step)) if step.keys.iter().any(|k| k.required) => format!("{name}({});", shown(value)),
-            (_, Some(step)) => format!("{};", step.example()),
-            (_, None) => format!("{name}();"),
+        _ => match STEPS.iter().find(|step| step.name == name) {
+            Some(step) => match (value, step.keys.iter().find(|key| key.required)) {
+                (Some(value), Some(key)) => format!("{name}({});", shown_at(step, key, value)),
+                _ => format!("{};", step.example()),
+            },
+            None => format!("{name}();"),
         },
     }
 }
@@ -84,11 +100,11 @@ fn step_of(construct: &Construct, args: &[Arg]) -> String {
         }
         None => shown(&arg.value),
     };
-    format!("{}({});", construct.name, args.iter().map(written).collect::<Vec<_>>().join(", "))
+    format!("{}({});", construct.name, commas(args.iter().map(written)))
 }
 
-/// A value as a help shows it at a key: where only words stand, the one that is meant.
-fn shown_at(key: &Key, value: &Value) -> String {
+/// A value as a help shows it at a key: itself if it may stand there, the word that is meant, or an example.
+fn shown_at(construct: &Construct, key: &Key, value: &Value) -> String {
     let written = match &value.kind {
         ValueKind::Text(word) | ValueKind::Word(word) | ValueKind::Const(word) => Some(word.as_str()),
         _ => None,
@@ -99,7 +115,13 @@ fn shown_at(key: &Key, value: &Value) -> String {
             let ours = python(word).filter(|ours| words.contains(ours)).or_else(|| meant_word(word, words));
             ours.map_or_else(|| key.instance(), str::to_string)
         }
-        _ => shown(value),
+        // A name may be bound to a number.
+        (ty, Some(name)) if matches!(value.kind, ValueKind::Word(_)) && ty.words().is_empty() => match ty {
+            Type::Text | Type::Texts | Type::Column => format!("{name:?}"),
+            _ => shown(value),
+        },
+        _ if value.kind == ValueKind::Broken || is_legal(construct, key, value) => shown(value),
+        _ => key.instance(),
     }
 }
 
@@ -114,7 +136,7 @@ fn home(here: &str, name: &str, value: &Value) -> Option<String> {
     if let [Some((_, key)), Some(_)] = [&FOLDERS, &CSV].map(|c| c.key(name))
         && !matches!(here, "folders" | "csv" | "given")
     {
-        return Some(format!("it belongs into `data`: `{name}: {}`", shown_at(key, value)));
+        return Some(format!("it belongs into `data`: `{name}: {}`", shown_at(&FOLDERS, key, value)));
     }
     let blocks: [(&str, &Construct); 5] = [
         ("`data: folders { .. }`", &FOLDERS),
@@ -123,10 +145,10 @@ fn home(here: &str, name: &str, value: &Value) -> Option<String> {
         ("`model`", &MODEL),
         ("`random(..)`", &RANDOM),
     ];
-    let there = |(place, c): &(&'static str, &Construct)| Some((*place, c.name, c.key(name)?.1));
-    if let Some((place, block, key)) = blocks.iter().filter(|(_, c)| c.name != here).find_map(there) {
-        let separator = if block == "random" { " = " } else { ": " };
-        return Some(format!("it belongs into {place}: `{name}{separator}{}`", shown_at(key, value)));
+    let mut elsewhere = blocks.iter().filter(|(_, c)| c.name != here);
+    if let Some((place, block, key)) = elsewhere.find_map(|(place, c)| Some((place, c, c.key(name)?.1))) {
+        let separator = if block.name == RANDOM.name { " = " } else { ": " };
+        return Some(format!("it belongs into {place}: `{name}{separator}{}`", shown_at(block, key, value)));
     }
     let step = STEPS.iter().find(|c| c.name != here && c.keys.iter().any(|k| k.name == name && !k.required))?;
     Some(format!("an argument of `{}`: `{name} = {}`", step.name, shown(value)))
@@ -141,7 +163,7 @@ pub(crate) fn section_help(name: &str, value: &Value) -> String {
     if let Some(text) = instead(name) {
         return text.to_string();
     }
-    if let Some(near) = closest(name, SECTIONS.iter().map(|s| s.name)) {
+    if let Some(near) = closest(name, SECTIONS.iter().map(|s| s.name)).filter(|_| ours == name) {
         return format!("did you mean `{near}`?");
     }
     home("", ours, value).unwrap_or_else(|| format!("one of {}", list(SECTIONS.iter().map(|s| s.name))))

@@ -1,5 +1,9 @@
 //! The recipe language of fastai: turns text, tokens or builder calls into a checked [`Recipe`] (plain data), its [`Plan`]
 //! and [`Diagnostics`]. The crate uses no tensors, no files and no clock.
+//!
+//! Programs depend on the crate `fastai`, which re-exports the public items of this one. [`source`] reads recipes from text,
+//! [`pipeline`] builds them from Rust calls, [`check`](check()) checks a [`Draft`], [`schema`] describes every construct, and
+//! [`catalog`] every error and lint. LANGUAGE.md in the repository defines the language.
 #![forbid(unsafe_code)]
 
 pub mod arch;
@@ -22,6 +26,7 @@ pub mod grid;
 mod habits;
 mod help;
 pub mod import;
+mod legal;
 mod model_text;
 pub mod overrides;
 pub mod parse;
@@ -67,7 +72,7 @@ pub use recipe::{
 pub use schedule::Schedule;
 pub use stats::Stats;
 
-/// The items that the macros' output names; the facade re-exports them under its own `__private`.
+/// The items that the output of the macros names. The facade re-exports them under its own `__private`.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::draft::Value;

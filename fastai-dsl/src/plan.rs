@@ -155,6 +155,23 @@ impl Stage {
             _ => Box::new(std::iter::empty()),
         }
     }
+
+    /// Bytes of weights, gradients and the optimizer's state in f32 while this stage trains, without the activations of a
+    /// batch. `None` while the number of classes is unknown.
+    pub fn parameter_bytes(&self, groups: &[Group], recipe: &Recipe) -> Option<u64> {
+        // The sum of the gradients of several batches, and the average of the weights.
+        let averages = recipe.ema().is_some() || matches!(&self.step, Step::Fit(Fit { swa: Some(_), .. }));
+        let more = u64::from(recipe.accumulate() > 1) + u64::from(averages);
+        let first = if self.state.body == BodyState::Precomputed {
+            groups.len().checked_sub(1)?
+        } else {
+            self.state.first_trainable
+        };
+        groups.iter().enumerate().try_fold(0, |sum, (i, group)| {
+            let copies = if i >= first { 2 + more + recipe.optimizer().state_tensors() } else { 1 };
+            Some(sum + 4 * copies * group.parameters?)
+        })
+    }
 }
 
 /// Parameters of one layer group.
@@ -229,25 +246,6 @@ impl Plan {
     /// Epochs of all stages.
     pub fn epochs(&self) -> u64 {
         self.stages.iter().fold(0, |n, s| n.saturating_add(s.epochs))
-    }
-}
-
-impl Stage {
-    /// Bytes of weights, gradients and the optimizer's state in f32 while this stage trains, without the activations of a
-    /// batch. `None` while the number of classes is unknown.
-    pub fn parameter_bytes(&self, groups: &[Group], recipe: &Recipe) -> Option<u64> {
-        // The sum of the gradients of several batches, and the average of the weights.
-        let averages = recipe.ema().is_some() || matches!(&self.step, Step::Fit(Fit { swa: Some(_), .. }));
-        let more = u64::from(recipe.accumulate() > 1) + u64::from(averages);
-        let first = if self.state.body == BodyState::Precomputed {
-            groups.len().checked_sub(1)?
-        } else {
-            self.state.first_trainable
-        };
-        groups.iter().enumerate().try_fold(0, |sum, (i, group)| {
-            let copies = if i >= first { 2 + more + recipe.optimizer().state_tensors() } else { 1 };
-            Some(sum + 4 * copies * group.parameters?)
-        })
     }
 }
 

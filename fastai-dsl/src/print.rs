@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::draft::number;
+use crate::draft::{commas, number};
 use crate::rate::Rate;
 use crate::rate_names::RateNames;
 use crate::recipe::{
@@ -19,17 +19,8 @@ impl fmt::Display for Recipe {
     }
 }
 
-/// The text of a recipe with its own names of found rates.
-struct KeptText<'a>(&'a Recipe);
-
-impl fmt::Display for KeptText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.write(f, &self.0.rate_names)
-    }
-}
-
 impl Recipe {
-    fn write(&self, f: &mut fmt::Formatter<'_>, names: &RateNames) -> fmt::Result {
+    fn write(&self, f: &mut impl fmt::Write, names: &RateNames) -> fmt::Result {
         for line in self.doc.iter().flat_map(|d| d.split('\n')) {
             writeln!(f, "{}", format!("/// {line}").trim_end())?;
         }
@@ -55,8 +46,7 @@ impl Recipe {
             rate => format!(", stochastic_depth: {}", number(rate)),
         };
         writeln!(f, "    model: {} {{ {}, weights: {}{cut}{depth} }},", m.arch, Named(&m.head, ": "), m.weights)?;
-        let metrics: Vec<String> = self.metrics.iter().map(ToString::to_string).collect();
-        writeln!(f, "    metrics: [{}],", metrics.join(", "))?;
+        writeln!(f, "    metrics: [{}],", commas(&self.metrics))?;
         let o = &self.options;
         let real = |x: Option<f64>| x.map(|x| format!("{x:?}"));
         let class_weights = o.class_weights.as_ref().map(|weights| match weights {
@@ -101,8 +91,7 @@ impl fmt::Display for Rest<'_> {
         let t = self.0;
         unless_default(f, &TRANSFORMS, "pad_mode", ": ", t.pad_mode.word())?;
         if !t.augment.is_empty() {
-            let parts: Vec<String> = t.augment.iter().map(ToString::to_string).collect();
-            write!(f, ", augment: [{}]", parts.join(", "))?;
+            write!(f, ", augment: [{}]", commas(&t.augment))?;
         }
         if let Some(word) = t.stats.word() {
             write!(f, ", stats: {word}")?;
@@ -135,8 +124,7 @@ impl fmt::Display for Data {
                 if columns.is_empty() {
                     write!(f, ", label: {label}")?;
                 } else {
-                    let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
-                    write!(f, ", columns: [{}]", columns.join(", "))?;
+                    write!(f, ", columns: [{}]", commas(columns))?;
                 }
                 unless_default(f, &CSV, "separator", ": ", &format!("{separator:?}"))?;
                 write!(f, ", header: {}", switch(*header))?;
@@ -239,10 +227,11 @@ impl fmt::Display for Weights {
 
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let arguments: Vec<String> = self.arguments().iter().map(|(key, text)| format!("{key} = {text}")).collect();
-        match arguments.as_slice() {
-            [] => f.write_str(self.word()),
-            some => write!(f, "{}({})", self.word(), some.join(", ")),
+        match self.arguments() {
+            none if none.is_empty() => f.write_str(self.word()),
+            some => {
+                write!(f, "{}({})", self.word(), commas(some.iter().map(|(key, text)| format!("{key} = {text}"))))
+            }
         }
     }
 }
@@ -262,7 +251,9 @@ impl Recipe {
     /// of `lr1`, `lr2` and so on. It parses back to an equal recipe with the same names. It is for people; recipes are compared
     /// by their canonical texts, [`canonical_text`](crate::canonical_text) of this one.
     pub fn kept_text(&self) -> String {
-        KeptText(self).to_string()
+        let mut text = String::new();
+        self.write(&mut text, &self.rate_names).expect("a string takes any text");
+        text
     }
 
     /// Returns the text of a step as the recipe's author reads it: its own text, with the names of found rates that
@@ -305,8 +296,7 @@ impl fmt::Display for StepText<'_> {
             Step::Save { name } => write!(f, "save({:?})", escaped(name)),
             Step::Load { name } => write!(f, "load({:?})", escaped(name)),
             Step::Average { names } => {
-                let names: Vec<String> = names.iter().map(|name| format!("{:?}", escaped(name))).collect();
-                write!(f, "average([{}])", names.join(", "))
+                write!(f, "average([{}])", commas(names.iter().map(|name| format!("{:?}", escaped(name)))))
             }
             Step::LrFind(find) => {
                 write!(f, "let {} = lr_find(", self.names.of(find.index))?;
@@ -365,10 +355,7 @@ struct CourseText<'a>(&'a FitCourse);
 
 impl fmt::Display for CourseText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |numbers: &[f64]| {
-            let numbers: Vec<String> = numbers.iter().map(|x| number(*x)).collect();
-            format!("[{}]", numbers.join(", "))
-        };
+        let list = |numbers: &[f64]| format!("[{}]", commas(numbers.iter().map(|x| number(*x))));
         match *self.0 {
             FitCourse::Cycles => Ok(()),
             FitCourse::UseClr { div, cut_div: second, moms } | FitCourse::UseClrBeta { div, pct: second, moms } => {

@@ -31,10 +31,31 @@ pub enum ScanError {
     },
 }
 
-/// Scans `text` and returns the byte ranges of the comments (without doc comments), or the first error.
-pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
+/// The byte ranges of what is no code, each kind in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Scanned {
+    /// Comments without doc comments.
+    pub comments: Vec<Range<usize>>,
+    /// Doc comments.
+    pub docs: Vec<Range<usize>>,
+    /// Strings with their quotes and prefixes.
+    pub strings: Vec<Range<usize>>,
+}
+
+impl Scanned {
+    /// Whether the byte at `at` is in none of the ranges.
+    pub fn is_code(&self, at: usize) -> bool {
+        [&self.comments, &self.docs, &self.strings].into_iter().all(|ranges| {
+            let next = ranges.partition_point(|range| range.end <= at);
+            ranges.get(next).is_none_or(|range| at < range.start)
+        })
+    }
+}
+
+/// Scans `text` and returns its comments and strings, or the first error.
+pub fn scan(text: &str) -> Result<Scanned, ScanError> {
     let bytes = text.as_bytes();
-    let mut comments = Vec::new();
+    let mut found = Scanned::default();
     let mut open: Vec<(u8, usize)> = Vec::new();
     let mut i = 0;
     while i < bytes.len() {
@@ -43,9 +64,7 @@ pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
                 let end = text[i..].find('\n').map_or(bytes.len(), |n| i + n);
                 let body = &text[i..end];
                 let doc = (body.starts_with("///") && !body.starts_with("////")) || body.starts_with("//!");
-                if !doc {
-                    comments.push(i..end);
-                }
+                if doc { &mut found.docs } else { &mut found.comments }.push(i..end);
                 i = end;
             }
             b'/' if bytes.get(i + 1) == Some(&b'*') => {
@@ -53,16 +72,20 @@ pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
                 let body = &text[i..end];
                 let doc =
                     (body.starts_with("/**") && !body.starts_with("/***") && body.len() > 4) || body.starts_with("/*!");
-                if !doc {
-                    comments.push(i..end);
-                }
+                if doc { &mut found.docs } else { &mut found.comments }.push(i..end);
                 i = end;
             }
             b'r' if let Some(hashes) = raw_string(bytes, i) => {
                 let unfinished = ScanError::Unfinished { what: "string", at: i..i + 1 };
-                i = raw_string_end(bytes, i + hashes + 2, hashes).ok_or(unfinished)?;
+                let end = raw_string_end(bytes, i + hashes + 2, hashes).ok_or(unfinished)?;
+                found.strings.push(i..end);
+                i = end;
             }
-            b'"' => i = string(bytes, i).ok_or(ScanError::Unfinished { what: "string", at: i..i + 1 })?,
+            b'"' => {
+                let end = string(bytes, i).ok_or(ScanError::Unfinished { what: "string", at: i..i + 1 })?;
+                found.strings.push(i..end);
+                i = end;
+            }
             c @ (b'{' | b'(' | b'[') => {
                 open.push((c, i));
                 if open.len() > MAX_DEPTH {
@@ -86,7 +109,7 @@ pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
     }
     match open.pop() {
         Some((o, at)) => Err(ScanError::Unbalanced { open: o as char, at: at..at + 1, met: None }),
-        None => Ok(comments),
+        None => Ok(found),
     }
 }
 
@@ -114,6 +137,31 @@ pub fn recipe_name(text: &str) -> Option<&str> {
     }
     let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
     rest.starts_with(|c: char| c.is_ascii_uppercase()).then(|| &rest[..end])
+}
+
+/// Splits at commas outside of brackets and strings; leaves out the space around each part.
+pub(crate) fn items(text: &str) -> Vec<String> {
+    let (mut parts, mut depth, mut quoted, mut escaped) = (vec![String::new()], 0usize, false, false);
+    for c in text.chars() {
+        match c {
+            _ if quoted => {
+                quoted = escaped || c != '"';
+                escaped = c == '\\' && !escaped;
+            }
+            '"' => quoted = true,
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(last) = parts.last_mut() {
+            last.push(c);
+        }
+    }
+    parts.iter().map(|part| part.trim().to_string()).collect()
 }
 
 /// The bracket that closes this one.
@@ -178,15 +226,19 @@ mod tests {
     #[test]
     fn brackets_in_texts_and_comments_do_not_count() {
         let text = "A { x: \"}\\\"{\", // }\n /* { /* } */ */ y: 1 }";
-        let comments: Vec<&str> = scan(text).unwrap().into_iter().map(|r| &text[r]).collect();
+        let comments: Vec<&str> = scan(text).unwrap().comments.into_iter().map(|r| &text[r]).collect();
         assert_eq!(comments, ["// }", "/* { /* } */ */"]);
     }
 
     #[test]
     fn raw_strings_and_doc_comments_are_told_apart() {
         let text = "/** doc */ A { x: r\"\\\", /**/ y: r#\"}\" {\"#, /*** no doc */ /*! doc */ }";
-        let comments: Vec<&str> = scan(text).unwrap().into_iter().map(|r| &text[r]).collect();
-        assert_eq!(comments, ["/**/", "/*** no doc */"]);
+        let found = scan(text).unwrap();
+        let texts = |ranges: &[Range<usize>]| ranges.iter().map(|r| &text[r.clone()]).collect::<Vec<_>>();
+        assert_eq!(texts(&found.comments), ["/**/", "/*** no doc */"]);
+        assert_eq!(texts(&found.docs), ["/** doc */", "/*! doc */"]);
+        assert_eq!(texts(&found.strings), ["r\"\\\"", "r#\"}\" {\"#"]);
+        assert!(found.is_code(text.find('A').unwrap()) && !found.is_code(0));
         assert!(matches!(scan("A { x: r#\"\" }"), Err(ScanError::Unfinished { what: "string", .. })));
     }
 

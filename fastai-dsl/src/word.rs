@@ -44,53 +44,46 @@ words! {
     all;
 }
 
-/// Switched on, as a type: `precompute(on)` and `precompute(off)` lead to different states.
-#[derive(Clone, Copy, Debug)]
-pub struct On;
-/// Switched off, as a type.
-#[derive(Clone, Copy, Debug)]
-pub struct Off;
-impl On {
-    /// The word in a recipe.
-    pub(crate) const WORD: &'static str = "on";
+/// Declares words that are values of types of their own.
+macro_rules! typed_words {
+    ($($(#[doc = $doc:literal])+ $ty:ident = $(#[doc = $about:literal])+ $name:ident;)*) => { $(
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug)]
+        pub struct $ty;
+
+        impl $ty {
+            /// The word in a recipe.
+            pub(crate) const WORD: &'static str = stringify!($name);
+        }
+
+        $(#[doc = $about])+
+        pub const $name: $ty = $ty;
+
+        impl From<$ty> for Value {
+            fn from(_: $ty) -> Value {
+                Word($ty::WORD).into()
+            }
+        }
+    )* };
 }
-impl Off {
-    /// The word in a recipe.
-    pub(crate) const WORD: &'static str = "off";
+typed_words! {
+    /// Switched on, as a type: `precompute(on)` and `precompute(off)` lead to different states.
+    On =
+        /// On.
+        on;
+    /// Switched off, as a type.
+    Off =
+        /// Off.
+        off;
+    /// Supplied by the program, as a type: the losses of a recipe are typed by its task.
+    Given =
+        /// Supplied by the Rust program that runs the recipe.
+        given;
 }
+
 /// The words of a switch.
 pub(crate) const SWITCH: &[&str] = &[On::WORD, Off::WORD];
 /// The word of a switch in this position.
 pub(crate) fn switch(is_on: bool) -> &'static str {
     if is_on { On::WORD } else { Off::WORD }
-}
-/// On.
-pub const on: On = On;
-/// Off.
-pub const off: Off = Off;
-
-/// Supplied by the program, as a type: the losses of a recipe are typed by its task.
-#[derive(Clone, Copy, Debug)]
-pub struct Given;
-impl Given {
-    /// The word in a recipe.
-    pub(crate) const WORD: &'static str = "given";
-}
-/// Supplied by the Rust program that runs the recipe.
-pub const given: Given = Given;
-
-impl From<Given> for Value {
-    fn from(_: Given) -> Value {
-        Word(Given::WORD).into()
-    }
-}
-impl From<On> for Value {
-    fn from(_: On) -> Value {
-        Word(On::WORD).into()
-    }
-}
-impl From<Off> for Value {
-    fn from(_: Off) -> Value {
-        Word(Off::WORD).into()
-    }
 }

@@ -65,12 +65,29 @@ fn binding_a_name_is_proposed_where_it_helps() {
 #[test]
 fn an_override_of_a_step_is_answered_with_what_can_be_set() {
     let text = recipe("single_label", "[accuracy]", "", "let lr = 1e-2; fit(lr, 1);");
-    for set in ["train=fit(1e-3,1)", "train.epochs=3", "trian=fit(1e-3, 1)", "steps.cycles=3"] {
+    for set in [
+        "train=fit(1e-3,1)",
+        "train.epochs=3",
+        "trian=fit(1e-3, 1)",
+        "steps.cycles=3",
+        "fit.cycles=3",
+        "fit(lr, 4)",
+        "fit(lr, cycles=4)",
+        "unfreeze=on",
+        "unfreeze()",
+    ] {
         let said = help(&text, &[set], "E0605");
         assert_eq!(
             said,
             "steps are changed in the file; what can be set are sections, their keys such as `data.batch`, and `lr`"
         );
+    }
+    for (set, bound) in [("epochs=3", "epochs = 3"), ("wd=0.1", "wd = 0"), ("n_aug=8", "n_aug = 4")] {
+        let said = help(&text, &[set], "E0605");
+        assert!(said.contains(&format!("what can be set is a name that is bound there, `let {bound};`")), "{said}");
+    }
+    for set in ["learning_rate=0.1", "learning-rate=0.1", "lr_max=0.1", "LR=0.1", "lrs=0.1"] {
+        assert_eq!(help(&text, &[set], "E0605"), "did you mean `lr`?", "{set}");
     }
     passes(&text, &["data.batch=16", "lr=1e-3", "seed=7"]);
     let plain = recipe("single_label", "[accuracy]", "", "fit(1e-2, 1);");
@@ -300,12 +317,132 @@ fn a_key_that_is_set_without_its_section_is_proposed_with_it() {
         ("root=other", "data.root"),
         ("dropout=0.1", "model.dropout"),
         ("MaxZoom=1.1", "transforms.max_zoom"),
+        ("BS=16", "data.batch"),
+        ("batch 16=16", "data.batch"),
+        ("Data.Batch=16", "data.batch"),
+        ("DATA.batch_size=16", "data.batch"),
+        ("dls.bs=16", "data.batch"),
+        (".batch=16", "data.batch"),
+        ("data:batch=16", "data.batch"),
+        ("Seed=16", "seed"),
+        ("random_state=16", "seed"),
+        ("grad_clip=1.0", "clip"),
+        ("arch=resnet34", "model"),
     ] {
         assert_eq!(help(&text, &[set], "E0605"), format!("did you mean `{path}`?"), "{set}");
         passes(&text, &[&format!("{path}={}", set.split_once('=').unwrap().1)]);
     }
     assert_eq!(help(&text, &["sed=3"], "E0605"), "did you mean `seed`?");
     assert!(help(&text, &["nonsense=3"], "E0605").starts_with("one of `task`, `data`, "));
+}
+
+#[test]
+fn an_override_without_a_value_is_answered_with_that_of_the_recipe() {
+    let text = recipe(
+        "single_label",
+        "[accuracy]",
+        "clip: 1.5,",
+        "let lr = 1e-2; let found = lr_find(or = 0.1); fit(lr, 1); fit(found, 1);",
+    )
+    .replace("root: \"d\"", "root: \"d\", batch: 16");
+    let bound = "a number, a string, a list, or a search: ";
+    for (set, said) in [
+        ("lr", format!("{bound}`--set lr=0.01`, as in the recipe")),
+        ("lr=", format!("{bound}`--set lr=0.01`, as in the recipe")),
+        ("found=", format!("{bound}`--set 'found=lr_find(or = 0.1)'`, as in the recipe")),
+        ("data.batch", "a whole number: `--set data.batch=16`, as in the recipe".to_string()),
+        ("data.root", "a string in double quotes: `--set data.root=d`, as in the recipe".to_string()),
+        ("data.workers=", "a whole number: `--set data.workers=1`".to_string()),
+        ("data.corrupt=", "one of `deny`, `skip`: `--set data.corrupt=deny`".to_string()),
+        ("clip", "`--set clip=1.5`, as in the recipe".to_string()),
+        ("mixup=", "`--set mixup=0.2`".to_string()),
+        ("lr:0.1", "did you mean `--set lr=0.1`?".to_string()),
+        ("lr 0.1", "did you mean `--set lr=0.1`?".to_string()),
+        ("data.batch:16", "did you mean `--set data.batch=16`?".to_string()),
+    ] {
+        assert_eq!(help(&text, &[set], "E0605"), said, "{set}");
+        let option = common::code(&said).into_iter().find_map(|code| code.strip_prefix("--set "));
+        let read = read(&text, &[option.expect("an option").trim_matches('\'')]);
+        assert!(!read.diagnostics().has_errors(), "{set}\n{}", read.render(false));
+    }
+    assert!("=4".parse::<fastai_dsl::overrides::Override>().is_err());
+    // A key that does not exist is that mistake, with a value or without.
+    assert_eq!(helps(&text, &["data.batc"])[0], ("E0204", "did you mean `batch`?".to_string()));
+    // What is no text of a file is empty where nothing says otherwise.
+    let csv = text
+        .replace("folders { root: \"d\", batch: 16 }", "csv { root: \"d\", labels: \"l\", images: \"i\", valid: all }");
+    assert!(!read(&csv, &["data.suffix="]).diagnostics().has_errors());
+}
+
+#[test]
+fn a_value_with_too_much_or_too_little_is_proposed_as_it_is_meant() {
+    let text = recipe("single_label", "[accuracy]", "", "let lr = 1e-2; fit(lr, 1);");
+    for (set, code, said) in [
+        ("data.batch==4", "E0301", "`--set data.batch=4`"),
+        ("data.batch=4,", "E0301", "`--set data.batch=4`"),
+        ("seed=4;", "E0301", "`--set seed=4`"),
+        ("metrics=accuracy,f1", "E0301", "`--set 'metrics=[accuracy, f1]'`"),
+        ("model.hidden=512,256", "E0301", "`--set 'model.hidden=[512, 256]'`"),
+        ("lr=0,01", "E0110", "`0.01`"),
+        ("clip=1,5", "E0110", "`1.5`"),
+        ("transforms.max_zoom=1,1", "E0110", "`1.1`"),
+        ("lr=1e-2.5", "E0301", "a number, a string, a list, or a search: `--set lr=0.01`, as in the recipe"),
+        ("lr=slice(1e-4, 1e-2)", "E0301", "one rate per layer group, earliest first: `[1e-4, 1e-3, 1e-2]`"),
+        ("data.valid=20%", "E0110", "write the share: `random(0.2)`"),
+        ("data.valid=random(20%)", "E0110", "write the share: `0.2`"),
+    ] {
+        assert_eq!(help(&text, &[set], code), said, "{set}");
+    }
+    let text = text.replace("fit(lr, 1)", "unfreeze(); fit(lr, 1)").replace("let lr", "fit(1e-2, 1); let lr");
+    passes(
+        &text,
+        &["lr=[1e-4, 1e-3, 1e-2]", "metrics=[accuracy, f1]", "model.hidden=[512, 256]", "transforms.max_zoom=1.1"],
+    );
+}
+
+#[test]
+fn a_split_is_proposed_with_what_it_needs() {
+    let folders = recipe("single_label", "[accuracy]", "", "fit(1e-2, 1);");
+    let csv = folders.replace("folders { root: \"d\" }", "csv { root: \"d\", labels: \"l.csv\", images: \"i\" }");
+    let of_folders = "`folder(\"valid\")`, `random(0.2)`, `blocks(20)` or `indices(\"valid.txt\")`";
+    for (text, split, code, said) in [
+        (&csv, "group(0.2)", "E0206", "did you mean `grouped(\"patient\", share = 0.2)`?"),
+        (&csv, "group(0.2, seed = 7)", "E0206", "did you mean `grouped(\"patient\", share = 0.2, seed = 7)`?"),
+        (&csv, "grouped(0.2)", "E0301", "`grouped(\"patient\", share = 0.2)`"),
+        (&csv, "blocks(0.2)", "E0303", "`blocks(20, share = 0.2)`"),
+        (&csv, "kfold(5)", "E0206", "did you mean `folds(5)`?"),
+        (&csv, "stratify(20)", "E0206", "did you mean `stratified(0.2)`?"),
+        (&csv, "colum", "E0301", "did you mean `column(\"is_valid\")`?"),
+        (&folders, "indices", "E0301", "`indices(\"valid.txt\")`"),
+        (&folders, "rows", "E0301", "`rows([0, 5])`"),
+        (&folders, "grouped(\"patient\")", "E0505", of_folders),
+    ] {
+        assert_eq!(help(text, &[&format!("data.valid={split}")], code), said, "{split}");
+        common::code(said).into_iter().for_each(|call| passes(text, &[&format!("data.valid={call}")]));
+    }
+    let said = help(&folders, &["data.valid=group(0.2)"], "E0206");
+    assert_eq!(said, format!("`grouped` reads a column, and folders have none: {of_folders}"));
+    let said = help(&folders, &["data.valid=holdout(0.3)"], "E0206");
+    assert!(said.starts_with("for instance `random(0.3)`; one of `random`, `stratified`, "), "{said}");
+    assert_eq!(help(&csv, &["data.valid=StratifiedKFold(5)"], "E0206"), "`valid: folds(5)` in `data`");
+
+    // A shell takes double quotes away.
+    for (text, written, noun, quoted) in [
+        (&folders, "indices(val.txt)", "file", "indices(\"val.txt\")"),
+        (&folders, "indices(val)", "file", "indices(\"val\")"),
+        (&folders, "folder(held/out)", "folder", "folder(\"held/out\")"),
+        (&csv, "column(is_valid)", "column", "column(\"is_valid\")"),
+        (&csv, "grouped(patient, 0.2)", "column", "grouped(\"patient\", 0.2)"),
+        (&csv, "folds(5, grouped = patient)", "column", "folds(5, grouped = \"patient\")"),
+    ] {
+        let set = format!("data.valid={written}");
+        let said = help(text, &[&set], "E0301");
+        let option = format!("`--set 'data.valid={quoted}'`");
+        assert_eq!(said, format!("`{quoted}`, in single quotes so that a shell keeps them: {option}"));
+        let shown = read(text, &[&set]).render(false);
+        assert!(shown.contains(&format!("the name of a {noun} is in double quotes")), "{shown}");
+        passes(text, &[&format!("data.valid={quoted}")]);
+    }
 }
 
 #[test]
@@ -378,6 +515,18 @@ fn a_value_of_a_command_line_is_proposed_as_the_recipe_takes_it() {
         ("precision=FP16", "E0206", "did you mean `mixed`?"),
         ("precision=half", "E0206", "did you mean `mixed`?"),
         ("precision=amp", "E0206", "did you mean `mixed`?"),
+        ("precision=16", "E0301", "did you mean `mixed`?"),
+        ("device=gpu", "E0206", "did you mean `auto`?"),
+        ("task=multiclass", "E0206", "did you mean `single_label`?"),
+        ("task=binary", "E0206", "did you mean `single_label`?"),
+        ("keep_best=valid_loss", "E0206", "did you mean `val_loss`?"),
+        ("model.weights=imagenet", "E0301", "did you mean `pretrained`?"),
+        ("metrics=error_rate", "E0301", "`metrics: [accuracy]`"),
+        ("metrics=[roc_auc]", "E0208", "did you mean `auroc`?"),
+        ("model=resnet50d", "E0207", "its relative here is `resnet50`"),
+        ("model=efficientnet-b1", "E0207", "its relative here is `efficientnet_b0`"),
+        ("transforms.augment=flip", "E0301", "`[flip]`"),
+        ("transforms.augment=[rotation(10)]", "E0206", "did you mean `rotate(10)`?"),
         ("data.valid=strat-ified(0.2)", "E0206", "did you mean `stratified(0.2)`?"),
         ("data.valid=stratifid(0.2, seed = 7)", "E0206", "did you mean `stratified(0.2, seed = 7)`?"),
         ("data.valid=Random-0.3", "E0301", "did you mean `random(0.3)`?"),
@@ -391,6 +540,7 @@ fn a_value_of_a_command_line_is_proposed_as_the_recipe_takes_it() {
         match piece.split_once(": ") {
             Some((_, value)) if piece.starts_with(key) => passes(&text, &[&format!("{key}={value}")]),
             _ if matches!(code, "E0208" | "E0204") || piece == key => {}
+            _ if set.contains("=[") => passes(&text, &[&format!("{key}=[{piece}]")]),
             _ => passes(&text, &[&format!("{key}={piece}")]),
         }
     }

@@ -1,7 +1,7 @@
 //! The compile-time front end of fastai: a thin layer over `fastai-dsl`, which implements the language.
 //!
-//! The facade's `recipe!` and `include_recipe!` forward to these macros with the path of their own crate in front,
-//! `[$crate] ..`, so that the output names items that the user's crate can reach.
+//! Programs use `recipe!`, `include_recipe!` and `include_model!` of the crate `fastai`. These forward to the macros here with
+//! the path of their own crate in front, `[$crate] ..`, so that the output names items that the user's crate can reach.
 #![forbid(unsafe_code)]
 
 mod builder;
@@ -11,6 +11,7 @@ mod facade;
 mod file;
 mod item;
 mod model;
+mod ranges;
 mod relations;
 mod report;
 

@@ -8,7 +8,8 @@ use fastai_dsl::ArchFacts;
 use fastai_dsl::draft::{Arg, Draft, Stmt, Value, ValueKind};
 use fastai_dsl::schema::{self, Construct};
 
-use crate::builder::{Builder, assertion, place};
+use crate::builder::{Builder, place};
+use crate::ranges::assertion;
 
 /// The arguments of a call, or the entries of a block.
 struct WrittenKeys<'a> {
@@ -67,14 +68,9 @@ impl Builder<'_> {
         if crop != "googlenet" {
             return;
         }
-        if let Some(zoom) = transforms.written("max_zoom") {
-            let message = "[E0310] `crop: googlenet` ignores `max_zoom`, which must be 1";
-            self.assert(&[zoom], |x| quote! { #(#x)* <= 1.0 }, message, out);
-        }
-        if let Some(pad) = transforms.written("pad") {
-            let message = "[E0310] `crop: googlenet` ignores `pad`, which must be 0";
-            self.assert(&[pad], |x| quote! { #(#x)* <= 0.0 }, message, out);
-        }
+        let message = "[E0310] `crop: googlenet` ignores `max_zoom`, which must be 1";
+        self.at_most(transforms, "max_zoom", 1.0, message, out);
+        self.at_most(transforms, "pad", 0.0, "[E0310] `crop: googlenet` ignores `pad`, which must be 0", out);
     }
 
     /// The arguments of each augmentation agree with each other.
@@ -91,15 +87,12 @@ impl Builder<'_> {
 
     /// The network has the modules that are cut off it, and the branches that are left out.
     fn network(&self, arch: &ArchFacts, model: &WrittenKeys, out: &mut TokenStream) {
-        if let Some(cut) = model.written("cut") {
-            let most = arch.max_cut();
-            let message = format!("[E0302] `cut` of `{}` must be 0 to {most}", arch.name);
-            let most = Literal::f64_unsuffixed(f64::from(most));
-            self.assert(&[cut], |x| quote! { #(#x)* <= #most }, &message, out);
-        }
-        if let (false, Some(rate)) = (arch.has_stochastic_depth(), model.written("stochastic_depth")) {
+        let most = arch.max_cut();
+        let message = format!("[E0302] `cut` of `{}` must be 0 to {most}", arch.name);
+        self.at_most(model, "cut", f64::from(most), &message, out);
+        if !arch.has_stochastic_depth() {
             let message = format!("[E0311] `{}` has no branches that stochastic depth leaves out", arch.name);
-            self.assert(&[rate], |x| quote! { #(#x)* <= 0.0 }, &message, out);
+            self.at_most(model, "stochastic_depth", 0.0, &message, out);
         }
     }
 
@@ -131,19 +124,13 @@ impl Builder<'_> {
 
     /// A fit has the epochs or cycles that its warm-up, its early end and its average need.
     fn course(&self, given: &WrittenKeys, out: &mut TokenStream) {
-        let Some(cycles) = given.written("cycles") else { return };
-        if let Some(warmup) = given.written("warmup") {
-            let message = "[E0302] `warmup` must be below the epochs of the fit";
-            self.assert(&[warmup, cycles], |x| pair(x, &quote!(<)), message, out);
-        }
-        if let Some(stop) = given.written("stop_early") {
-            let message = "[E0302] `stop_early` must be at least 2 below the epochs or cycles of the fit";
-            self.assert(&[stop, cycles], |x| pair(x, &quote!(+ 2.0 <=)), message, out);
-        }
-        if let Some(ends) = given.written("swa") {
-            let message = "[E0302] `swa` averages more epochs or cycles than the fit has";
-            self.assert(&[ends, cycles], |x| pair(x, &quote!(<=)), message, out);
-        }
+        let cycles = given.written("cycles");
+        let message = "[E0302] `warmup` must be below the epochs of the fit";
+        self.pair(given.written("warmup"), &quote!(<), cycles, message, out);
+        let message = "[E0302] `stop_early` must be at least 2 below the epochs or cycles of the fit";
+        self.pair(given.written("stop_early"), &quote!(+ 2.0 <=), cycles, message, out);
+        let message = "[E0302] `swa` averages more epochs or cycles than the fit has";
+        self.pair(given.written("swa"), &quote!(<=), cycles, message, out);
     }
 
     /// The network has the layer group.
@@ -162,16 +149,14 @@ impl Builder<'_> {
         let later = steps(flat).filter(|step| step.construct.name == "resize").filter_map(|step| step.written("size"));
         let message = "[E0302] `resize_to` is smaller than the images that the network sees";
         for size in first.into_iter().chain(later) {
-            self.assert(&[side, size], |x| pair(x, &quote!(>=)), message, out);
+            self.pair(Some(side), &quote!(>=), Some(size), message, out);
         }
     }
 
     /// There are `count` folds, or `floor(1 / share)` slices.
     fn fold(&self, given: &WrittenKeys, out: &mut TokenStream) {
-        if let (Some(fold), Some(count)) = (given.written("fold"), given.written("count")) {
-            let message = "[E0305] this `fold` does not exist";
-            self.assert(&[fold, count], |x| pair(x, &quote!(+ 1.0 <=)), message, out);
-        }
+        let message = "[E0305] this `fold` does not exist";
+        self.pair(given.written("fold"), &quote!(+ 1.0 <=), given.written("count"), message, out);
         let (Some(fold), Some(share)) = (given.written("fold"), given.value("share")) else { return };
         let holds = |x: &[TokenStream]| {
             let (fold, share) = (&x[0], &x[1]);
@@ -181,8 +166,8 @@ impl Builder<'_> {
     }
 
     fn sweep(&self, given: &WrittenKeys, out: &mut TokenStream) {
-        let (Some(start), Some(end)) = (given.value("start"), given.value("end")) else { return };
-        self.assert(&[start, end], |x| pair(x, &quote!(<)), "[E0412] `start` must be below `end`", out);
+        let message = "[E0412] `start` must be below `end`";
+        self.pair(given.value("start"), &quote!(<), given.value("end"), message, out);
     }
 
     /// The last ratio is that of the head.
@@ -213,13 +198,30 @@ impl Builder<'_> {
 
     fn augmentation_relations(&self, construct: &'static Construct, args: &[Arg], out: &mut TokenStream) {
         let given = arguments(construct, args);
-        if let (Some(max), Some(min)) = (given.written("max"), given.written("min")) {
-            self.assert(&[min, max], |x| pair(x, &quote!(<=)), "[E0302] `min` is above `max`", out);
-        }
+        self.pair(given.written("min"), &quote!(<=), given.written("max"), "[E0302] `min` is above `max`", out);
         if let Some(Value { kind: ValueKind::List(ps), .. }) = given.written("ps") {
             let ps: Vec<&Value> = ps.iter().collect();
             let holds = |x: &[TokenStream]| quote! { #(#x)+* - 1.0 < 1e-6 && 1.0 - (#(#x)+*) < 1e-6 };
             self.assert(&ps, holds, "[E0302] four probabilities that sum to 1 expected", out);
+        }
+    }
+
+    /// Asserts that the number of a key is at most `most`.
+    fn at_most(&self, given: &WrittenKeys, key: &str, most: f64, message: &str, out: &mut TokenStream) {
+        if let Some(value) = given.written(key) {
+            let most = Literal::f64_unsuffixed(most);
+            self.assert(&[value], |x| quote! { #(#x)* <= #most }, message, out);
+        }
+    }
+
+    /// Asserts that the operator holds between two numbers, if there are both.
+    fn pair(&self, a: Option<&Value>, op: &TokenStream, b: Option<&Value>, message: &str, out: &mut TokenStream) {
+        if let (Some(a), Some(b)) = (a, b) {
+            let holds = |x: &[TokenStream]| {
+                let (a, b) = (&x[0], &x[1]);
+                quote! { #a #op #b }
+            };
+            self.assert(&[a, b], holds, message, out);
         }
     }
 
@@ -256,11 +258,6 @@ impl Builder<'_> {
             _ => None,
         }
     }
-}
-
-fn pair(x: &[TokenStream], operator: &TokenStream) -> TokenStream {
-    let (a, b) = (&x[0], &x[1]);
-    quote! { #a #operator #b }
 }
 
 fn arguments<'a>(construct: &'static Construct, args: &'a [Arg]) -> WrittenKeys<'a> {

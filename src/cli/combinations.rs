@@ -51,8 +51,7 @@ pub fn specified(origin: &SweepOrigin) -> Result<SweepSpec, Failure> {
     }
     if !found.is_empty() {
         let all: Vec<String> = found.into_iter().collect();
-        let all_said = all.join("\n\n").replace("`--set ", "`--over ");
-        output::complain_styled(&format!("{all_said}\n\n"));
+        output::complain_styled(&format!("{}\n\n", all.join("\n\n")));
         let errors = counted(all.len() as u64, "error", "errors");
         eprintln!("{}: {errors} in {}", origin.file, counted(combinations.len() as u64, "combination", "combinations"));
         return Err(Failure::Reported(Exit::Invalid));

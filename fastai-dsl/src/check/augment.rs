@@ -26,7 +26,14 @@ fn part(value: &Value, out: &mut Diagnostics) -> Option<Augmentation> {
         return None;
     };
     let Some(construct) = AUGMENTATIONS.iter().find(|a| a.name == name.text) else {
-        let help = habits::word_help(&name.text, &AUGMENTATIONS.iter().map(|a| a.name).collect::<Vec<_>>());
+        let words: Vec<&str> = AUGMENTATIONS.iter().map(|a| a.name).collect();
+        let near = habits::meant_word(&name.text, &words).filter(|_| !args.is_empty());
+        let near = near.filter(|_| habits::instead(&name.text).is_none());
+        let call = AUGMENTATIONS.iter().find(|a| Some(a.name) == near).and_then(|near| bind::renamed(near, args));
+        let help = match call {
+            Some(call) => format!("did you mean `{call}`?"),
+            None => habits::word_help(&name.text, &words),
+        };
         out.error(&c::UNKNOWN_WORD, name.site, format!("unknown augmentation `{}`", name.text), help);
         return None;
     };

@@ -4,8 +4,10 @@ use super::{TaskAt, bind, unexpected};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostics, Site};
 use crate::draft::{Arg, Value, ValueKind};
+use crate::habits;
+use crate::legal;
 use crate::recipe::{Average, KeepBest, Metric, MetricKind, TaskKind};
-use crate::suggest::{closest, did_you_mean, list};
+use crate::suggest::list;
 
 pub(super) fn metrics(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<Vec<Metric>> {
     let ValueKind::List(items) = &value.kind else {
@@ -15,7 +17,7 @@ pub(super) fn metrics(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics
         }
         return None;
     };
-    if !bind::length_ok("metrics", items, value.site, out) {
+    if !legal::length_ok("metrics", items, value.site, out) {
         return None;
     }
     let mut metrics: Vec<Metric> = Vec::new();
@@ -47,7 +49,7 @@ fn listed(value: &Value, task: Option<TaskAt>) -> String {
         _ => value.word_and_args().map(|(name, _)| name.text),
     };
     let meant = word.and_then(|word| {
-        let near = closest(&word, words_for(task))?;
+        let near = habits::meant_word(&word, &words_for(task).collect::<Vec<_>>())?;
         let is_metric = near == word && matches!(value.kind, ValueKind::Call(..));
         if is_metric { Some(value.to_string()) } else { MetricKind::parse(near).map(MetricKind::example) }
     });
@@ -69,7 +71,7 @@ fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<
     let Some(kind) = MetricKind::parse(word) else {
         let help = match KeepBest::parse(word) {
             Some(_) => "the loss is measured in every run; remove it".to_string(),
-            None => did_you_mean(word, words_for(task)),
+            None => habits::word_help(word, &words_for(task).collect::<Vec<_>>()),
         };
         out.error(&c::UNKNOWN_METRIC, value.site, format!("unknown metric `{word}`"), help);
         return None;

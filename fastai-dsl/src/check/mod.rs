@@ -15,10 +15,11 @@ mod transforms;
 
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostics, Site};
-use crate::draft::{Draft, LintAttr, LintLevel, Name, Stmt, Value, ValueKind};
+use crate::draft::{Draft, LintAttr, LintLevel, Name, Stmt, Value, ValueKind, number};
 use crate::evaluate::{evaluate, is_word};
 use crate::habits;
 use crate::help;
+use crate::legal;
 use crate::rate_names::RateNames;
 use crate::recipe::{ClassWeights, DeviceWish, Metric, Options, Precision, Recipe, StepKind, TaskKind};
 use crate::schema::{self, SECTIONS, Type};
@@ -199,12 +200,13 @@ fn unexpected(key: &str, value: &Value, words: &[&str], out: &mut Diagnostics) {
         }
     };
     let first = || format!("`{key}: {}`", words[0]);
+    let near =
+        |word: &str| habits::meant_word(word, words).map_or_else(first, |near| format!("did you mean `{near}`?"));
     let help = match &value.kind {
         ValueKind::Word(w) => habits::word_help(w, words),
         ValueKind::Text(s) if words.contains(&s.as_str()) => format!("without quotes: `{s}`"),
-        ValueKind::Text(s) | ValueKind::Const(s) => {
-            habits::meant_word(s, words).map_or_else(first, |near| format!("did you mean `{near}`?"))
-        }
+        ValueKind::Text(s) | ValueKind::Const(s) => near(s),
+        ValueKind::Number(x) => near(&number(*x)),
         ValueKind::Call(name, _) => habits::instead(&name.text).map_or_else(first, str::to_string),
         _ => first(),
     };
@@ -247,11 +249,6 @@ fn options(draft: &Draft, task: Option<TaskAt>, metrics: Option<&[Metric]>, out:
         }
         Some(x as u64)
     };
-    let seed = whole("seed", out);
-    let accumulate = whole("accumulate", out).map(|batches| batches as u32);
-    let ema = number("ema", out).map(|(x, _)| x);
-    let clip = number("clip", out).map(|(x, _)| x);
-    let clip_value = number("clip_value", out).map(|(x, _)| x);
     let label_smoothing = number("label_smoothing", out);
     let mixup = number("mixup", out);
     let cutmix = number("cutmix", out);
@@ -270,12 +267,7 @@ fn options(draft: &Draft, task: Option<TaskAt>, metrics: Option<&[Metric]>, out:
     let mixup = for_task("mixup", mixup, &labels, "labels");
     let cutmix = for_task("cutmix", cutmix, &labels, "labels");
     let value = |name: &str| draft.section(name).map(|entry| &entry.value);
-    let optimizer = value("optimizer").and_then(|v| optimizer::optimizer(v, out));
-    let device = value("device").and_then(|v| choice("device", v, DeviceWish::parse, out));
-    let precision = value("precision").and_then(|v| choice("precision", v, Precision::parse, out));
-    let report = value("report").and_then(|v| choice("report", v, |word| Some(word == On::WORD), out));
     let measured = metrics.zip(value("metrics")).map(|(metrics, list)| (metrics, list.site));
-    let keep_best = value("keep_best").and_then(|v| metrics::keep_best(v, task, measured, out));
     let class_weights = value("class_weights").and_then(|v| class_weights(v, task, out));
     let loss = value("loss").and_then(|v| loss::loss(v, task, out));
     for (key, given) in [
@@ -286,22 +278,23 @@ fn options(draft: &Draft, task: Option<TaskAt>, metrics: Option<&[Metric]>, out:
             loss::takes(loss, key, given.site, set.site, out);
         }
     }
+    let plain = |name: &str, out: &mut Diagnostics| number(name, out).map(|(x, _)| x);
     Options {
-        seed,
-        device,
-        precision,
-        report,
+        seed: whole("seed", out),
+        device: value("device").and_then(|v| choice("device", v, DeviceWish::parse, out)),
+        precision: value("precision").and_then(|v| choice("precision", v, Precision::parse, out)),
+        report: value("report").and_then(|v| choice("report", v, |word| Some(word == On::WORD), out)),
         loss,
         class_weights,
         label_smoothing,
         mixup,
         cutmix,
-        optimizer,
-        clip,
-        clip_value,
-        accumulate,
-        ema,
-        keep_best,
+        optimizer: value("optimizer").and_then(|v| optimizer::optimizer(v, out)),
+        clip: plain("clip", out),
+        clip_value: plain("clip_value", out),
+        accumulate: whole("accumulate", out).map(|batches| batches as u32),
+        ema: plain("ema", out),
+        keep_best: value("keep_best").and_then(|v| metrics::keep_best(v, task, measured, out)),
     }
 }
 
@@ -318,7 +311,7 @@ fn number_help(name: &str, value: &Value) -> String {
 
 /// Checks that a section's number is within its range and reports a violation.
 fn in_range(section: &str, x: f64, site: Site, out: &mut Diagnostics) -> bool {
-    schema::section(section).range.is_none_or(|range| bind::range_ok(section, &range, x, site, out))
+    schema::section(section).range.is_none_or(|range| legal::range_ok(section, &range, x, site, out))
 }
 
 fn class_weights(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<ClassWeights> {

@@ -8,22 +8,22 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
 use crate::recipe::{HeadSpec, Model, Weights};
 use crate::schema;
-use crate::suggest::{closest, list};
+use crate::suggest::{closest, is_same, list};
 
-/// Well-known networks that this version does not have, the original's included: for such a name the most similar spelling is
-/// no useful answer.
-const ELSEWHERE: &[&str] = &[
-    "alexnet",
-    "darknet_53",
-    "efficientnet_b1",
-    "googlenet",
-    "inception_v3",
-    "nasnet",
-    "resnext101_32x8d",
-    "se_resnext50_32x4d",
-    "senet154",
-    "squeezenet1_0",
-    "vit_b_16",
+/// Well-known networks that this version does not have, the original's included, by their relatives here: for such a name the
+/// most similar spelling is no useful answer.
+const ELSEWHERE: &[(Option<&str>, &[&str])] = &[
+    (Some("convnext_tiny"), &["convnext_small", "convnext_base", "convnext_large"]),
+    (
+        Some("efficientnet_b0"),
+        &["efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4", "efficientnet_v2_s"],
+    ),
+    (Some("inception_v4"), &["googlenet", "inception_v3"]),
+    (Some("mobilenet_v3_large"), &["mobilenet_v3_small"]),
+    (Some("resnet50"), &["resnet26d", "resnet50d", "resnest50d", "xresnet50"]),
+    (Some("resnext101_32x4d"), &["resnext101_32x8d", "se_resnext50_32x4d"]),
+    (Some("squeezenet1_1"), &["squeezenet1_0"]),
+    (None, &["alexnet", "darknet_53", "nasnet", "senet154", "swin_t", "vit_b_16", "vit_base_patch16_224"]),
 ];
 
 /// The most linear layers of a head.
@@ -46,19 +46,20 @@ pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
     let facts = arch::find(&name.text);
     if facts.is_none() {
         let names = || ARCHS.iter().map(|a| a.name);
-        let known = ELSEWHERE.contains(&name.text.as_str()) && !names().any(|n| n == name.text);
-        let error = if known {
-            Diagnostic::error(&c::UNKNOWN_ARCH, name.site, format!("`{}` is not built into this version", name.text))
-                .help(format!("one of {}", list(names())))
-        } else {
-            Diagnostic::error(&c::UNKNOWN_ARCH, name.site, format!("unknown architecture `{}`", name.text)).help(
-                match closest(&name.text, names().chain(ARCHS.iter().flat_map(|a| a.aliases).copied())) {
-                    Some(n) => format!("did you mean `{n}`?"),
-                    None => format!("one of {}", list(names())),
-                },
-            )
+        let elsewhere = ELSEWHERE.iter().find(|(_, theirs)| theirs.iter().any(|network| is_same(network, &name.text)));
+        let message = match elsewhere {
+            Some(_) => format!("`{}` is not built into this version", name.text),
+            None => format!("unknown architecture `{}`", name.text),
         };
-        out.push(error);
+        let near = || closest(&name.text, names().chain(ARCHS.iter().flat_map(|a| a.aliases).copied()));
+        let help = match elsewhere {
+            Some((Some(relative), _)) => format!("its relative here is `{relative}`"),
+            Some((None, _)) => format!("one of {}", list(names())),
+            None => {
+                near().map_or_else(|| format!("one of {}", list(names())), |near| format!("did you mean `{near}`?"))
+            }
+        };
+        out.error(&c::UNKNOWN_ARCH, name.site, message, help);
     }
     let bound = bind::entries(&schema::MODEL, &name, entries, out);
     let head = head(&bound, value.site, out);
@@ -174,4 +175,17 @@ pub(super) fn size_fits(size: u32, facts: Option<&ArchFacts>, site: Site, out: &
     let name = facts.map_or("every architecture".to_string(), |f| format!("`{}`", f.name));
     let help = format!("`{}` or more", least.min_size);
     out.error(&c::TOO_SMALL, site, format!("{name} needs images of at least {} px, got {size}", least.min_size), help);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_of_elsewhere_are_not_here_and_their_relatives_are() {
+        for (relative, theirs) in ELSEWHERE {
+            assert!(relative.is_none_or(|name| arch::find(name).is_some()), "{relative:?}");
+            assert_eq!(theirs.iter().find(|name| arch::find(name).is_some()), None);
+        }
+    }
 }

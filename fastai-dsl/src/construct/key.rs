@@ -18,6 +18,8 @@ pub struct Key {
     pub words: &'static [&'static str],
     /// The value of a key that a recipe leaves out, as text.
     pub default: Option<&'static str>,
+    /// How a value is often written, of a key without a default.
+    pub example: Option<&'static str>,
     /// Whether it must be given.
     pub required: bool,
 }
@@ -30,29 +32,10 @@ impl Key {
 
     /// An example of a value, for help texts.
     pub(crate) fn instance(&self) -> String {
-        if let Some(default) = self.default {
-            return default.to_string();
+        if let Some(text) = self.default.or(self.example) {
+            return text.to_string();
         }
-        let usual = match (self.name, self.ty) {
-            ("root", _) => "\"data\"",
-            ("labels", _) => "\"labels.csv\"",
-            ("images" | "train", Type::Text) => "\"train\"",
-            ("images", Type::Count) => "10000",
-            ("path", _) => "\"valid\"",
-            // Images of a block, where the others are sides in pixels.
-            ("size", _) if self.range.is_some_and(|range| range.holds(2.0)) => "20",
-            ("size", _) => "224",
-            ("degrees", _) => "10",
-            ("mean", Type::Numbers) => "[0.485, 0.456, 0.406]",
-            ("std", Type::Numbers) => "[0.229, 0.224, 0.225]",
-            ("cycles" | "epochs", _) => "3",
-            ("share", _) => "0.2",
-            ("count", _) => "5",
-            ("names", _) => "[\"a\", \"b\"]",
-            ("use_clr", _) => "[32, 8]",
-            ("use_clr_beta", _) => "[10, 10]",
-            _ => self.usual(),
-        };
+        let usual = self.usual();
         match (usual.parse::<f64>(), self.range) {
             (Ok(x), Some(range)) if !range.holds(x) => number(range.lo),
             _ => usual.to_string(),

@@ -13,7 +13,7 @@ pub use section::Section;
 
 pub use crate::value_kinds::Type;
 
-use crate::draft::{Arg, Entry, Name, Value, ValueKind};
+use crate::draft::{Arg, Entry, Name, Value, ValueKind, commas};
 
 /// A word with keys (in braces) or arguments (in parentheses, positional ones in this order).
 #[derive(Debug)]
@@ -51,14 +51,21 @@ impl Construct {
 
     /// `word(a, b, c)` with all argument names, for helps.
     pub fn signature(&self) -> String {
-        let keys: Vec<&str> = self.keys.iter().map(|k| k.name).collect();
-        format!("{}({})", self.name, keys.join(", "))
+        format!("{}({})", self.name, commas(self.keys.iter().map(|k| k.name)))
     }
 
     /// A call with a value for each required argument.
     pub(crate) fn example(&self) -> String {
-        let needed: Vec<String> = self.keys.iter().filter(|k| k.required).map(Key::instance).collect();
-        format!("{}({})", self.name, needed.join(", "))
+        format!("{}({})", self.name, commas(self.keys.iter().filter(|k| k.required).map(Key::instance)))
+    }
+
+    /// The call as a value of a key of that kind: augmentations are a list, and those that need no arguments words.
+    pub(crate) fn as_value_of(&self, ty: Type) -> String {
+        match ty {
+            Type::Augment if self.keys.iter().any(|key| key.required) => format!("[{}]", self.example()),
+            Type::Augment => format!("[{}]", self.name),
+            _ => self.example(),
+        }
     }
 }
 
@@ -89,14 +96,15 @@ macro_rules! construct_lists {
 }
 pub(crate) use construct_lists;
 
-/// A construct of its own keys and of those that it shares with others.
+/// A construct of its own keys and of those that it shares with others. `like` says how a key without a default is often written.
 macro_rules! construct {
     ([$($doc:literal),+] $konst:ident $name:ident { $($before:tt)* } { $($after:tt)* }) => {
         $crate::construct::construct! { @ [$($doc),+] $konst $name $($before)* $($after)* }
     };
     (@ [$($doc:literal),+] $konst:ident $name:ident $(
         $(#[doc = $about:literal])+
-        $key:ident: $ty:ident $(($words:ident))? $(in $bounds:ident($lo:literal, $hi:literal))? $(= $default:literal)? $(, $required:ident)?;
+        $key:ident: $ty:ident $(($words:ident))? $(in $bounds:ident($lo:literal, $hi:literal))?
+            $(= $default:literal)? $(, $required:ident)? $(like $example:literal)?;
     )*) => {
         $(#[doc = $doc])+
         #[must_use = "these settings do nothing until a section or step takes them"]
@@ -130,6 +138,7 @@ macro_rules! construct {
                 range: $crate::construct::construct!(@opt $($crate::construct::$bounds($lo, $hi))?),
                 words: $crate::construct::construct!(@words $($words)?),
                 default: $crate::construct::construct!(@opt $($default)?),
+                example: $crate::construct::construct!(@opt $($example)?),
                 required: $crate::construct::construct!(@required $($required)?),
             } ),*],
         };

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use crate::arch::{self, ARCHS, ArchFacts};
 use crate::catalog::{self, Code, ERRORS, LINTS};
+use crate::draft::commas;
 use crate::recipe::{MetricKind, TransformSet};
 use crate::schema::{Construct, Key, SECTIONS, STEPS, Section, choices, constructs};
 use crate::suggest::nearest;
@@ -148,8 +149,7 @@ fn construct_page(construct: &Construct) -> String {
 fn written(construct: &Construct) -> String {
     let block = SECTIONS.iter().flat_map(|section| choices(section.name)).any(|known| known.name == construct.name);
     if block {
-        let keys: Vec<&str> = construct.keys.iter().map(|k| k.name).collect();
-        format!("{} {{ {} }}", construct.name, keys.join(", "))
+        format!("{} {{ {} }}", construct.name, commas(construct.keys.iter().map(|k| k.name)))
     } else {
         construct.signature()
     }

@@ -96,7 +96,7 @@ pub(super) struct Element {
 
 /// Reads a text that parses; `None` if it does not lex.
 pub(super) fn read(text: &str) -> Option<Brackets> {
-    let comments = scan(text).ok()?;
+    let comments = scan(text).ok()?.comments;
     let tokens: TokenStream = text.parse().ok()?;
     let mut flat = Vec::new();
     flatten(text, tokens, &mut flat);

@@ -9,6 +9,8 @@ mod tokens;
 
 use std::fmt;
 
+use crate::draft::commas;
+
 /// A statement with its text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Statement {
@@ -160,18 +162,17 @@ impl Expr {
 /// Formats the expression for a recipe: numbers as Rust writes them, strings in double quotes.
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |items: &[Expr]| items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Expr::Name(name) => f.write_str(name),
             Expr::Number(text) => f.write_str(text),
             Expr::Text { text, .. } => write!(f, "{text:?}"),
-            Expr::List(items) => write!(f, "[{}]", list(items)),
+            Expr::List(items) => write!(f, "[{}]", commas(items)),
             Expr::Call(function, arguments) => {
                 let shown = |a: &CallArgument| match &a.name {
                     Some(name) => format!("{name} = {}", a.value),
                     None => a.value.to_string(),
                 };
-                write!(f, "{function}({})", arguments.iter().map(shown).collect::<Vec<_>>().join(", "))
+                write!(f, "{function}({})", commas(arguments.iter().map(shown)))
             }
             Expr::Attribute(object, name) => write!(f, "{object}.{name}"),
             Expr::Index(object, index) => write!(f, "{object}[{index}]"),

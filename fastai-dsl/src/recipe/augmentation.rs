@@ -15,7 +15,8 @@ macro_rules! augmentations {
         $(#[doc = $doc:literal])+
         $variant:ident = $konst:ident $name:ident $({ $(
             $(#[doc = $about:literal])+
-            $key:ident: $ty:ident $(($words:ident))? $(in $bounds:ident($lo:literal, $hi:literal))? $(= $default:literal)? $(, $required:ident)?;
+            $key:ident: $ty:ident $(($words:ident))? $(in $bounds:ident($lo:literal, $hi:literal))?
+                $(= $default:literal)? $(, $required:ident)? $(like $example:literal)?;
         )+ })? $(;)?
     )+) => {
         /// The constructs of the augmentations.
@@ -28,7 +29,7 @@ macro_rules! augmentations {
                     $(#[doc = $doc])+
                     $konst $name { $($(
                         $(#[doc = $about])+
-                        $key: $ty $(($words))? $(in $bounds($lo, $hi))? $(= $default)? $(, $required)?;
+                        $key: $ty $(($words))? $(in $bounds($lo, $hi))? $(= $default)? $(, $required)? $(like $example)?;
                     )+)? }
                 )+ }
             }
@@ -86,7 +87,7 @@ augmentations! {
     /// Rotates by up to `degrees` in either direction about the centre, with a reflected border.
     Rotate = ROTATE rotate {
         /// Largest angle.
-        degrees: Number in range(0.0, 180.0), required;
+        degrees: Number in range(0.0, 180.0), required like "10";
         /// Probability.
         p: Number in range(0.0, 1.0) = "0.75";
     }
@@ -119,7 +120,7 @@ augmentations! {
     /// One of `rotate`, `zoom`, `stretch` and no change.
     RotateZoom = ROTATE_ZOOM rotate_zoom {
         /// Largest angle.
-        degrees: Number in range(0.0, 180.0), required;
+        degrees: Number in range(0.0, 180.0), required like "10";
         /// Largest enlargement of `zoom`.
         zoom: Number in range(0.0, 3.0), required;
         /// Largest enlargement of `stretch`.

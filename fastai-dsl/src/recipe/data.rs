@@ -175,13 +175,14 @@ macro_rules! loading {
             /// The order of an epoch: `shuffle` visits each training image once, `balanced` visits rare classes more often
             /// and frequent ones less.
             sampler: Word(Sampler) = "shuffle";
-            /// Keeps copies of the images, scaled to this shorter side in pixels, in the cache folder and reads the copies;
+            /// Shorter side, in pixels, of scaled copies that a run keeps in the cache folder and reads instead of the images;
             /// `validate` and `predict` see equal pixels.
             resize_to: Count in range(8.0, 8192.0);
-            /// The images that are decoded and compared before training: `all`, or at most so many of each part, in
-            /// random order. Unexamined images that cannot be decoded stop the run when they are met. A training and a
-            /// validation image that show nearly the same are told: copies that were encoded anew, resized or lightened a
-            /// little. Mirrored, rotated and strongly changed copies do not count, nor do images with hardly any pattern.
+            /// The images that are decoded and compared before training: `all`, or at most this many of each part, in random
+            /// order. An unexamined image that cannot be decoded stops the run when the run reads it. Preflight reports
+            /// training images that show nearly the same as a validation image: copies that were encoded anew, resized or
+            /// lightened a little. Mirrored, rotated and strongly changed copies do not count, nor do images with hardly any
+            /// pattern.
             preflight: Extent = "all";
         } }
     };
@@ -197,7 +198,7 @@ pub mod calls {
             /// Images in folders, one subfolder per class.
             FOLDERS folders {
                 /// Folder of the data set, relative to the working directory.
-                root: Text, required;
+                root: Text, required like "\"data\"";
                 /// Folder of the training images, below `root`.
                 train: Text = "\"train\"";
                 /// The held-out images: a folder's name, or a split.
@@ -208,14 +209,15 @@ pub mod calls {
             /// Images in one folder, labels in a csv file.
             CSV csv {
                 /// Folder of the data set, relative to the working directory.
-                root: Text, required;
+                root: Text, required like "\"data\"";
                 /// The csv file, below `root`.
-                labels: Text, required;
+                labels: Text, required like "\"labels.csv\"";
                 /// Folder of the images, below `root`.
-                images: Text, required;
+                images: Text, required like "\"train\"";
                 /// Folder of test images, below `root`.
                 test: Text;
-                /// Appended to the id to make a file name, `".jpg"`. Of several, the first that makes the name of a file.
+                /// Appended to the id to make a file name, such as `".jpg"`. Of several suffixes, the first for which a file
+                /// exists counts.
                 suffix: Texts = "\"\"";
                 /// Column of the image name.
                 id: Column in range(0.0, 10000.0) = "0";
@@ -223,8 +225,8 @@ pub mod calls {
                 label: Column in range(0.0, 10000.0) = "1";
                 /// The separator of tags (multi_label).
                 separator: Text = "\" \"";
-                /// Instead of `label`: columns of 0 and 1, one for each class or tag, which bear its name; or, for tags, columns
-                /// with one tag each.
+                /// Instead of `label`: a column of 0 and 1 for each class or tag, named after it; or, for tags, columns with
+                /// one tag each.
                 columns: Columns in range(0.0, 10000.0);
                 /// The character between cells: `";"`, `"\t"`.
                 delimiter: Text = "\",\"";
@@ -243,7 +245,7 @@ pub mod calls {
             /// So many images of each part, in random order.
             SAMPLE sample {
                 /// Images of each part.
-                images: Count in range(1.0, 1000000000.0), required;
+                images: Count in range(1.0, 1000000000.0), required like "10000";
             }
         }
     }

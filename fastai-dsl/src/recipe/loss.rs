@@ -113,27 +113,27 @@ macro_rules! read {
 losses! {
     /// Cross-entropy of the softmax; for single_label, where it is the default.
     CrossEntropy = CROSS_ENTROPY cross_entropy for SingleLabel;
-    /// Binary cross-entropy of the sigmoid, the mean over all cells (an image and a class or tag); for multi_label, where it
-    /// is the default, and for single_label, where each class is learnt against the rest. Predictions of one label stay
-    /// those of the softmax.
+    /// Binary cross-entropy of the sigmoid, the mean over all cells (an image and a class or tag); for multi_label, where it is
+    /// the default, and for single_label, where it trains each class against the rest. Single-label predictions stay those of
+    /// the softmax.
     Bce = BCE bce for SingleLabel | MultiLabel;
-    /// Focal loss: cross-entropy in which an example of probability p counts `(1 - p)^gamma`, so that easy ones count
-    /// little. Of the softmax for single_label, of the sigmoid for multi_label.
+    /// Focal loss: cross-entropy in which an example of probability p counts `(1 - p)^gamma`, so that easy examples count
+    /// little. It uses the softmax for single_label and the sigmoid for multi_label.
     Focal = FOCAL focal for SingleLabel | MultiLabel {
-        /// How little easy examples count; with 0, as much as hard ones.
+        /// How much less easy examples count; with 0, they count as much as hard ones.
         gamma: Number in range(0.0, 10.0) = "2";
-        /// Weight of the tags that an image has; those that it has not weigh `1 - alpha`. All weigh 1 unless given. For
+        /// Weight of the tags that an image has; tags that it lacks weigh `1 - alpha`. Without `alpha`, all weigh 1. For
         /// multi_label only: classes have `class_weights`.
         alpha: Number in open(0.0, 1.0);
     }
-    /// Asymmetric loss: a focal loss of tags whose easy negatives count less than its easy positives, and very easy ones
-    /// nothing; for multi_label. The mean over all cells.
+    /// Asymmetric loss: a focal loss of tags in which easy negatives count less than easy positives, and very easy negatives
+    /// nothing; for multi_label. It is the mean over all cells.
     Asymmetric = ASYMMETRIC asymmetric for MultiLabel {
-        /// As `gamma` of `focal`, for tags that an image has not.
+        /// Like `gamma` of `focal`, for tags that an image lacks.
         gamma_neg: Number in range(0.0, 10.0) = "4";
-        /// As `gamma` of `focal`, for tags that an image has.
+        /// Like `gamma` of `focal`, for tags that an image has.
         gamma_pos: Number in range(0.0, 10.0) = "1";
-        /// Subtracted from the probability of tags that an image has not; less is nothing.
+        /// Subtracted from the probabilities of tags that an image lacks; results below 0 become 0.
         clip: Number in below(0.0, 1.0) = "0.05";
     }
     /// Mean absolute error; for regression, where it is the default.

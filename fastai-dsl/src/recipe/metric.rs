@@ -9,12 +9,15 @@ use crate::draft::{Value, ValueKind};
 use crate::word_enums::word_enums;
 use crate::written::Written;
 
-/// Declares the metrics: each with its word, its direction, its tasks and its parameters.
+/// Declares the metrics: each with its word, its direction, its tasks, and the construct of its parameters, if it has any.
 macro_rules! metrics {
     ($(
         #[doc = $doc:literal]
-        $metric:ident $({ $($(#[$about_field:meta])* $field:ident: $ty:ty),+ })? = $word:ident,
-            $better:ident is better, measures $($task:ident)|+;
+        $metric:ident = $word:ident, $better:ident is better, measures $($task:ident)|+ $(, takes $konst:ident { $(
+            $(#[doc = $about:literal])+
+            $key:ident: $ty:ident $(($words:ident))? $(in $bounds:ident($lo:literal, $hi:literal))?
+                $(= $default:literal)? $(, $required:ident)?;
+        )+ })?;
     )+) => {
         word_enums! {
             /// A metric without its parameters.
@@ -27,9 +30,10 @@ macro_rules! metrics {
         /// A metric, computed over the whole validation set.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
-        pub enum Metric {
-            $( #[doc = $doc] $metric $({ $($(#[$about_field])* $field: $ty),+ })?, )+
-        }
+        pub enum Metric { $(
+            #[doc = $doc]
+            $metric $({ $( $(#[doc = $about])+ $key: parameter!($ty $($words)?), )+ })?,
+        )+ }
 
         impl Metric {
             /// The metric without its parameters.
@@ -40,8 +44,8 @@ macro_rules! metrics {
             /// Its parameters as a recipe writes them, in the registry's order.
             fn parameters(&self) -> Vec<(&'static str, String)> {
                 match self {
-                    $( Metric::$metric $({ $($field),+ })? =>
-                        vec![$($( (stringify!($field), $field.written()) ),+)?], )+
+                    $( Metric::$metric $({ $($key),+ })? =>
+                        vec![$($( (stringify!($key), $key.written()) ),+)?], )+
                 }
             }
         }
@@ -56,7 +60,7 @@ macro_rules! metrics {
             pub(crate) fn lower(self, bound: &Bound) -> Option<Metric> {
                 match self {
                     $( MetricKind::$metric => {
-                        Some(Metric::$metric $({ $($field: bound.read(stringify!($field))?),+ })?)
+                        Some(Metric::$metric $({ $($key: bound.read(stringify!($key))?),+ })?)
                     } )+
                 }
             }
@@ -64,6 +68,22 @@ macro_rules! metrics {
             /// The tasks that the metric supports.
             pub fn tasks(self) -> &'static [TaskKind] {
                 match self { $( MetricKind::$metric => &[$(TaskKind::$task),+], )+ }
+            }
+        }
+
+        /// The constructs of the metrics with arguments.
+        pub mod calls {
+            use super::{Average, KappaWeights};
+
+            crate::construct::construct_lists! {
+                /// The metrics that take arguments.
+                MEASURES in measures { $($(
+                    #[doc = $doc]
+                    $konst $word { $(
+                        $(#[doc = $about])+
+                        $key: $ty $(($words))? $(in $bounds($lo, $hi))? $(= $default)? $(, $required)?;
+                    )+ }
+                )?)+ }
             }
         }
 
@@ -83,26 +103,42 @@ macro_rules! metrics {
                 }
 
                 $( impl Measures<task::$task> for $word {} )+
-                $crate::recipe::metric::metrics!(@call $word [$($task)+] $({ $($field)+ })?);
+                $crate::recipe::metric::metrics!(@call $word [$($task)+] $($konst)?);
             )+
         }
     };
     // The call of a metric with parameters measures what its word does.
     (@call $word:ident $tasks:tt) => {};
-    (@call $word:ident [$($task:ident)+] $fields:tt) => {
+    (@call $word:ident [$($task:ident)+] $konst:ident) => {
         $( impl Measures<task::$task> for calls::$word {} )+
     };
 }
 pub(crate) use metrics;
 
+/// The Rust type of a parameter.
+macro_rules! parameter {
+    (Number) => {
+        f64
+    };
+    (Count) => {
+        u32
+    };
+    (Threshold) => {
+        Threshold
+    };
+    (Word $words:ident) => {
+        $words
+    };
+}
+
 metrics! {
     /// Share of images whose most probable class is the label.
     Accuracy = accuracy, Higher is better, measures SingleLabel;
     /// Share of images whose label is one of the `k` most probable classes.
-    TopK {
+    TopK = top_k, Higher is better, measures SingleLabel, takes TOP_K {
         /// Classes that count.
-        k: u32
-    } = top_k, Higher is better, measures SingleLabel;
+        k: Count in range(1.0, 10000.0) = "5";
+    };
     /// Mean negative log-probability of the label, or mean binary cross-entropy.
     LogLoss = log_loss, Lower is better, measures SingleLabel | MultiLabel;
     /// Area under the ROC curve, the mean over the classes (each against the rest) or over the tags.
@@ -110,145 +146,74 @@ metrics! {
     /// Average precision, the area under the precision-recall curve: the mean over the classes or the tags.
     AveragePrecision = average_precision, Higher is better, measures SingleLabel | MultiLabel;
     /// F-beta with beta 2, the mean over images.
-    F2 {
-        /// The rule for predicting tags.
-        threshold: Threshold
-    } = f2, Higher is better, measures MultiLabel;
+    F2 = f2, Higher is better, measures MultiLabel, takes F2 {
+        /// A tag is predicted if its probability exceeds this number; `search` takes the best of 0.17 to 0.23 for all
+        /// tags, `search_each` the best of 0.01 to 0.99 for each.
+        threshold: Threshold in open(0.0, 1.0) = "0.2";
+    };
     /// F-beta with beta 1: the harmonic mean of precision and recall.
-    F1 {
-        /// What is averaged.
-        average: Average,
-        /// A tag is predicted above this probability.
-        threshold: f64
-    } = f1, Higher is better, measures SingleLabel | MultiLabel;
+    F1 = f1, Higher is better, measures SingleLabel | MultiLabel, takes F1 {
+        /// What is averaged; `samples` is for tags only.
+        average: Word(Average) = "macro";
+        /// A tag is predicted if its probability exceeds this number; for tags only.
+        threshold: Number in open(0.0, 1.0) = "0.5";
+    };
     /// F-beta: recall counts `beta` times as much as precision.
-    FBeta {
+    FBeta = f_beta, Higher is better, measures SingleLabel | MultiLabel, takes F_BETA {
         /// Weight of recall.
-        beta: f64,
-        /// What is averaged.
-        average: Average,
-        /// A tag is predicted above this probability.
-        threshold: f64
-    } = f_beta, Higher is better, measures SingleLabel | MultiLabel;
+        beta: Number in above(0.0, 100.0), required;
+        /// What is averaged; `samples` is for tags only.
+        average: Word(Average) = "macro";
+        /// A tag is predicted if its probability exceeds this number; for tags only.
+        threshold: Number in open(0.0, 1.0) = "0.5";
+    };
     /// Share of what is predicted that is true.
-    Precision {
-        /// What is averaged.
-        average: Average,
-        /// A tag is predicted above this probability.
-        threshold: f64
-    } = precision, Higher is better, measures SingleLabel | MultiLabel;
+    Precision = precision, Higher is better, measures SingleLabel | MultiLabel, takes PRECISION {
+        /// What is averaged; `samples` is for tags only.
+        average: Word(Average) = "macro";
+        /// A tag is predicted if its probability exceeds this number; for tags only.
+        threshold: Number in open(0.0, 1.0) = "0.5";
+    };
     /// Share of what is true that is predicted.
-    Recall {
-        /// What is averaged.
-        average: Average,
-        /// A tag is predicted above this probability.
-        threshold: f64
-    } = recall, Higher is better, measures SingleLabel | MultiLabel;
+    Recall = recall, Higher is better, measures SingleLabel | MultiLabel, takes RECALL {
+        /// What is averaged; `samples` is for tags only.
+        average: Word(Average) = "macro";
+        /// A tag is predicted if its probability exceeds this number; for tags only.
+        threshold: Number in open(0.0, 1.0) = "0.5";
+    };
     /// Mean recall of the classes that the images have.
     BalancedAccuracy = balanced_accuracy, Higher is better, measures SingleLabel;
     /// Cohen's kappa: agreement beyond chance, if wanted weighted by the distance in class order (byte order of names).
-    Kappa {
-        /// How much a mistake counts.
-        weights: KappaWeights
-    } = kappa, Higher is better, measures SingleLabel;
+    Kappa = kappa, Higher is better, measures SingleLabel, takes KAPPA {
+        /// How much a mistake counts: `linear` and `quadratic` go by the distance in class order, the byte order of the
+        /// names.
+        weights: Word(KappaWeights) = "none";
+    };
     /// Matthews' correlation coefficient of the predicted classes and the labels.
     Mcc = mcc, Higher is better, measures SingleLabel;
     /// Brier score: the mean squared error of the probabilities, summed over three or more classes, the mean over tags.
     Brier = brier, Lower is better, measures SingleLabel | MultiLabel;
     /// Expected calibration error: how far accuracy is from the probability of the predicted class, in bins of the latter.
-    Ece {
+    Ece = ece, Lower is better, measures SingleLabel, takes ECE {
         /// Bins of equal width.
-        bins: u32
-    } = ece, Lower is better, measures SingleLabel;
+        bins: Count in range(1.0, 1000.0) = "15";
+    };
     /// Share of cells (an image and a tag) that are right.
-    AccuracyThresh {
-        /// A tag is predicted above this probability.
-        threshold: f64
-    } = accuracy_thresh, Higher is better, measures MultiLabel;
+    AccuracyThresh = accuracy_thresh, Higher is better, measures MultiLabel, takes ACCURACY_THRESH {
+        /// A tag is predicted if its probability exceeds this number.
+        threshold: Number in open(0.0, 1.0) = "0.5";
+    };
     /// Hamming loss: the share of cells (an image and a tag) that are wrong.
-    Hamming {
-        /// A tag is predicted above this probability.
-        threshold: f64
-    } = hamming, Lower is better, measures MultiLabel;
+    Hamming = hamming, Lower is better, measures MultiLabel, takes HAMMING {
+        /// A tag is predicted if its probability exceeds this number.
+        threshold: Number in open(0.0, 1.0) = "0.5";
+    };
     /// Mean absolute error.
     MeanAbsError = mae, Lower is better, measures Regression;
     /// Root of the mean squared error.
     RootMeanSquareError = rmse, Lower is better, measures Regression;
     /// Coefficient of determination: the share of the numbers' variance that is predicted; 0 for a constant answer.
     Determination = r2, Higher is better, measures Regression;
-}
-
-/// The constructs of the metrics with arguments.
-pub mod calls {
-    use super::{Average, KappaWeights};
-
-    crate::construct::construct_lists! {
-        /// The metrics that take arguments.
-        MEASURES in measures {
-            /// Share of images whose label is one of the `k` most probable classes.
-            TOP_K top_k {
-                /// Classes that count.
-                k: Count in range(1.0, 10000.0) = "5";
-            }
-            /// F-beta with beta 2, the mean over images.
-            F2 f2 {
-                /// A tag is predicted if its probability exceeds this number; `search` takes the best of 0.17 to 0.23 for all
-                /// tags, `search_each` the best of 0.01 to 0.99 for each.
-                threshold: Threshold in open(0.0, 1.0) = "0.2";
-            }
-            /// F-beta with beta 1: the harmonic mean of precision and recall.
-            F1 f1 {
-                /// What is averaged; `samples` is for tags only.
-                average: Word(Average) = "macro";
-                /// A tag is predicted if its probability exceeds this number; for tags only.
-                threshold: Number in open(0.0, 1.0) = "0.5";
-            }
-            /// F-beta: recall counts `beta` times as much as precision.
-            F_BETA f_beta {
-                /// Weight of recall.
-                beta: Number in above(0.0, 100.0), required;
-                /// What is averaged; `samples` is for tags only.
-                average: Word(Average) = "macro";
-                /// A tag is predicted if its probability exceeds this number; for tags only.
-                threshold: Number in open(0.0, 1.0) = "0.5";
-            }
-            /// Share of what is predicted that is true.
-            PRECISION precision {
-                /// What is averaged; `samples` is for tags only.
-                average: Word(Average) = "macro";
-                /// A tag is predicted if its probability exceeds this number; for tags only.
-                threshold: Number in open(0.0, 1.0) = "0.5";
-            }
-            /// Share of what is true that is predicted.
-            RECALL recall {
-                /// What is averaged; `samples` is for tags only.
-                average: Word(Average) = "macro";
-                /// A tag is predicted if its probability exceeds this number; for tags only.
-                threshold: Number in open(0.0, 1.0) = "0.5";
-            }
-            /// Cohen's kappa: agreement beyond chance.
-            KAPPA kappa {
-                /// How much a mistake counts: `linear` and `quadratic` go by the distance in class order, the byte order of the
-                /// names.
-                weights: Word(KappaWeights) = "none";
-            }
-            /// Expected calibration error.
-            ECE ece {
-                /// Bins of equal width.
-                bins: Count in range(1.0, 1000.0) = "15";
-            }
-            /// Share of cells (an image and a tag) that are right.
-            ACCURACY_THRESH accuracy_thresh {
-                /// A tag is predicted if its probability exceeds this number.
-                threshold: Number in open(0.0, 1.0) = "0.5";
-            }
-            /// Hamming loss: the share of cells (an image and a tag) that are wrong.
-            HAMMING hamming {
-                /// A tag is predicted if its probability exceeds this number.
-                threshold: Number in open(0.0, 1.0) = "0.5";
-            }
-        }
-    }
 }
 
 /// A value of the typed builder: a metric for task `T`.

@@ -169,9 +169,9 @@ pub mod calls {
                 weights: Weights = "pretrained";
                 /// Number of modules to remove from the end of the body; `fastai explain ARCH` names them.
                 cut: Count in range(0.0, 64.0) = "0";
-                /// Largest rate at which training leaves out a residual branch of an image, linear over the depth of the body
-                /// (stochastic depth); in layer groups that train. torchvision trained `efficientnet_b0` with 0.2 and
-                /// `convnext_tiny` with 0.1.
+                /// Stochastic depth: the rate at which training leaves out the last residual branch of an image; the rates of
+                /// earlier branches fall linearly to 0. Only layer groups that train leave out branches. torchvision trained
+                /// `efficientnet_b0` with 0.2 and `convnext_tiny` with 0.1.
                 stochastic_depth: Number in below(0.0, 1.0) = "0";
             } + layers
         }

@@ -27,7 +27,8 @@ macro_rules! sections {
 }
 
 sections! {
-    /// The kind of label. It is stated instead of guessed, so that one stray two-word label cannot make a task multi-label.
+    /// The kind of label: a class, tags, or a number. The recipe states it, so that one stray two-word label cannot make the
+    /// task multi-label.
     task: "single_label", required(), one_of(TaskKind::WORDS);
     /// The source of images and labels.
     data: "folders { root: \"data/dogscats\" }", required();
@@ -69,11 +70,11 @@ sections! {
     clip: "1.0", within(above(0.0, 1e6));
     /// Largest absolute value of each number of a gradient, after `clip`.
     clip_value: "0.5", within(above(0.0, 1e6));
-    /// Batches whose mean gradient makes one step, as if the batch were so many times larger but for batch norm. The last
-    /// step of an epoch takes the batches that are left.
+    /// Number of batches whose mean gradient makes one step, as if the batch were that many times larger, except for batch
+    /// norm. The last step of an epoch takes the remaining batches.
     accumulate: "4", within(range(1.0, 65536.0)), unless_given("1");
-    /// Decay of the moving average of the weights over the steps of each `fit`. The average is what is measured, kept, saved
-    /// and gone on with. In step t, from 0, the decay is at most (1 + t) / (10 + t).
+    /// Decay of the moving average of the weights over the steps of each `fit`. The run measures, keeps and saves the average,
+    /// and continues with it. In step t, from 0, the decay is at most (1 + t) / (10 + t).
     ema: "0.999", within(open(0.0, 1.0));
     /// Keeps the best epoch by one of the recipe's metrics, or by `val_loss`, instead of the last one.
     keep_best: "accuracy", one_of(KeepBest::WORDS);

@@ -214,7 +214,7 @@ pub mod calls {
                 /// One rate, or one per layer group, earliest first.
                 lrs: Rates in above(0.0, 10.0), required;
                 /// Epochs, or cycles if `cycle_len` is given.
-                cycles: Count in range(1.0, 100000.0), required;
+                cycles: Count in range(1.0, 100000.0), required like "3";
                 /// Epochs of the first cycle.
                 cycle_len: Count in range(1.0, 100000.0);
                 /// Factor between the lengths of successive cycles.
@@ -231,22 +231,22 @@ pub mod calls {
                 every: Count in range(1.0, 100000.0) = "30";
                 /// Factor of each step of `schedule = step`.
                 by: Number in open(0.0, 1.0) = "0.1";
-                /// Cycles as fastai 0.7's `use_clr`: `[div, cut_div]`, the full rate over the lowest and the cycle over its rise;
-                /// then, if wanted, the momentum at the lowest and at the full rate.
-                use_clr: Numbers in above(0.0, 1000.0);
-                /// Cycles as fastai 0.7's `use_clr_beta`: `[div, pct]`, the full rate over the first and the per cent of the last
-                /// fall; then, if wanted, the momentum at the lowest and at the full rate.
-                use_clr_beta: Numbers in above(0.0, 1000.0);
-                /// Ends the fit after so many epochs in a row (cycles, if `cycle_len` is given) without a better `val_loss`, or
-                /// a better value of what `keep_best` names.
+                /// Cycles like fastai 0.7's `use_clr`: `[div, cut_div]`, the full rate divided by the lowest, and the length of
+                /// a cycle divided by that of its rise; optionally followed by the momentum at the lowest and at the full rate.
+                use_clr: Numbers in above(0.0, 1000.0) like "[32, 8]";
+                /// Cycles like fastai 0.7's `use_clr_beta`: `[div, pct]`, the full rate divided by the first, and the per cent
+                /// of a cycle that its last fall takes; optionally followed by the momentum at the lowest and at the full rate.
+                use_clr_beta: Numbers in above(0.0, 1000.0) like "[10, 10]";
+                /// Ends the fit after this many epochs in a row (cycles, if `cycle_len` is given) in which the metric that
+                /// `keep_best` names did not improve; without `keep_best`, `val_loss` counts.
                 stop_early: Count in range(1.0, 100000.0);
                 /// Saves the model at the end of each cycle, as `NAME_cyc_0`, `NAME_cyc_1` and so on.
                 cycle_save_name: Text;
-                /// Ends the fit with the mean of the weights after so many last epochs (cycles, if `cycle_len` is given), and
-                /// estimates the statistics of batch norms again: stochastic weight averaging.
+                /// Stochastic weight averaging: ends the fit with the mean of the weights after each of this many last epochs
+                /// (cycles, if `cycle_len` is given), and estimates the statistics of batch norms again.
                 swa: Count in range(2.0, 100000.0);
-                /// One rate alone gives each layer group its own: that of the head times this factor for each group from the
-                /// head back.
+                /// Derives a rate for each layer group from the single rate `lrs`, which is the head's: each group before the
+                /// head has this factor times the rate of the group after it.
                 layer_decay: Number in above(0.0, 1.0);
             }
             /// Trains with one cycle, as fastai v2: the rate rises along half a cosine and falls along another, and the momentum
@@ -255,27 +255,27 @@ pub mod calls {
                 /// One rate, or one per layer group, earliest first: the highest of the cycle.
                 lrs: Rates in above(0.0, 10.0), required;
                 /// Epochs of the cycle.
-                epochs: Count in range(1.0, 100000.0), required;
-                /// Part of the batches in which the rate rises.
+                epochs: Count in range(1.0, 100000.0), required like "3";
+                /// Share of the batches in which the rate rises.
                 pct_start: Number in open(0.0, 1.0) = "0.25";
-                /// The highest rate over the first.
+                /// The highest rate divided by the first.
                 div: Number in range(1.0, 1000000.0) = "25";
-                /// The highest rate over the last.
+                /// The highest rate divided by the last.
                 div_final: Number in range(1.0, 1000000000.0) = "100000";
-                /// Momentum at first, at the highest rate and at the end. An optimizer without momentum stays without.
+                /// Momentum at the beginning, at the highest rate and at the end. Optimizers without momentum ignore it.
                 moms: Numbers in below(0.0, 1.0) = "[0.95, 0.85, 0.95]";
                 /// Weight decay, one for all layer groups or one per layer group.
                 wds: Numbers in range(0.0, 1.0) = "0";
-                /// One rate alone gives each layer group its own: that of the head times this factor for each group from the
-                /// head back.
+                /// Derives a rate for each layer group from the single rate `lrs`, which is the head's: each group before the
+                /// head has this factor times the rate of the group after it.
                 layer_decay: Number in above(0.0, 1.0);
             }
             /// Sweeps the learning rate upward for some batches, restores the weights, and suggests a rate.
             LR_FIND lr_find {
                 /// The rule that derives a rate from the curve.
                 suggest: Word(Suggest) = "valley";
-                /// The rate to use if the curve suggests none; without it a tenth of the head's last rate, and before the first
-                /// `fit` the run stops there.
+                /// The rate to use if the curve suggests none. Without `or`, the run uses a tenth of the head's last rate, or
+                /// stops if no `fit` came before.
                 or: Number in above(0.0, 10.0);
                 /// First rate.
                 start: Number in above(0.0, 10.0) = "1e-5";
@@ -283,8 +283,8 @@ pub mod calls {
                 end: Number in above(0.0, 100.0) = "10";
                 /// Batches; the default is 100 on cached activations and 40 from images.
                 iters: Count in range(12.0, 100000.0);
-                /// Rates of the layer groups as multiples of that of the head, earliest first, the last one 1: `[0.01, 0.1, 1]`;
-                /// unless given, all groups have the same rate.
+                /// Rates of the layer groups as multiples of the head's rate, earliest first, ending with 1: `[0.01, 0.1, 1]`.
+                /// Without `ratio`, all groups have the same rate.
                 ratio: Numbers in above(0.0, 1.0);
             }
             /// Replaces the head by a new, untrained one.
@@ -292,7 +292,7 @@ pub mod calls {
             /// Changes the image size from here on, and the batch size if `batch` is given.
             RESIZE resize {
                 /// Side of the square, pixels.
-                size: Count in range(8.0, 4096.0), required;
+                size: Count in range(8.0, 4096.0), required like "299";
                 /// Images per batch from here on; unchanged unless given.
                 batch: Count in range(2.0, 65536.0);
             }
@@ -309,18 +309,18 @@ pub mod calls {
             /// Saves the model as `models/NAME.safetensors` in the run folder.
             SAVE save {
                 /// File name without its suffix.
-                name: Text, required;
+                name: Text, required like "\"224_all\"";
             }
             /// Loads a model that an earlier `save` wrote.
             LOAD load {
                 /// File name without its suffix.
-                name: Text, required;
+                name: Text, required like "\"224_all\"";
             }
             /// Loads the mean of several models that earlier `save`s or the cycles of a `fit` wrote, and estimates the
             /// statistics of batch norms again.
             AVERAGE average {
                 /// File names without their suffix, at least two.
-                names: Texts, required;
+                names: Texts, required like "[\"a\", \"b\"]";
             }
         }
     }

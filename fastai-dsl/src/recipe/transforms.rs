@@ -139,7 +139,7 @@ pub mod calls {
             /// Image size and augmentation: `basic`, `side_on`, `top_down` or `none`.
             TRANSFORMS transforms {
                 /// Side of the square that the network sees, pixels.
-                size: Count in range(8.0, 4096.0), required;
+                size: Count in range(8.0, 4096.0), required like "224";
                 /// Largest random zoom, or `[min, max]`.
                 max_zoom: Zoom in range(1.0, 4.0) = "1.0";
                 /// The crop of the square.
@@ -166,9 +166,9 @@ pub mod calls {
             /// Statistics of your own data for normalising pixels, which are numbers from 0 to 1.
             NORMALIZE normalize {
                 /// Means of red, green and blue; a single number applies to all three.
-                mean: Numbers in range(0.0, 1.0), required;
+                mean: Numbers in range(0.0, 1.0), required like "[0.485, 0.456, 0.406]";
                 /// Standard deviations of red, green and blue.
-                std: Numbers in range(0.001, 1.0), required;
+                std: Numbers in range(0.001, 1.0), required like "[0.229, 0.224, 0.225]";
             }
         }
     }

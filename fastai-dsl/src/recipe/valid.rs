@@ -152,24 +152,24 @@ pub mod calls {
             /// A random share, exactly as fastai's `get_cv_idxs` draws it.
             RANDOM random {
                 /// Share of all images.
-                share: Number in open(0.0, 1.0), required;
+                share: Number in open(0.0, 1.0), required like "0.2";
             } + drawn
             /// A random share of each class: preserves the classes' proportions, even with few images per class.
             STRATIFIED stratified {
                 /// Share of all images.
-                share: Number in open(0.0, 1.0), required;
+                share: Number in open(0.0, 1.0), required like "0.2";
             } + drawn
             /// A random share of blocks of consecutive images, for lists in which neighbouring images look alike.
             BLOCKS blocks {
                 /// Images per block, in the order of the csv file or of the sorted listing.
-                size: Count in range(2.0, 1000000.0), required;
+                size: Count in range(2.0, 1000000.0), required like "20";
                 /// Share of all blocks.
                 share: Number in open(0.0, 1.0) = "0.2";
             } + drawn
             /// A random share of groups: images with the same cell in a csv column (a patient, a place) stay together.
             GROUPED grouped {
                 /// The column's name.
-                name: Text, required;
+                name: Text, required like "\"patient\"";
                 /// Share of all groups.
                 share: Number in open(0.0, 1.0) = "0.2";
             } + drawn
@@ -177,35 +177,35 @@ pub mod calls {
             /// them, and an ensemble of the networks. Each class, or set of tags, is dealt out evenly.
             FOLDS folds {
                 /// Parts.
-                count: Count in range(2.0, 100.0), required;
+                count: Count in range(2.0, 100.0), required like "5";
                 /// Seed of the permutation.
                 seed: Count in range(0.0, 4294967295.0) = "42";
                 /// Holds out this part alone, from 0, in one ordinary run.
                 fold: Count in range(0.0, 99.0);
                 /// Keeps images with the same cell in this csv column together, instead of dealing the classes out.
-                grouped: Text;
+                grouped: Text like "\"patient\"";
                 /// Keeps blocks of so many consecutive images together, instead of dealing the classes out.
-                blocks: Count in range(2.0, 1000000.0);
+                blocks: Count in range(2.0, 1000000.0) like "20";
             }
             /// A folder of validation images; with a csv file, all rows whose image lies in it.
             FOLDER folder {
                 /// The folder's path below `root`. With a csv file, it is laid out like `images`, or lies inside `images`.
-                path: Text, required;
+                path: Text, required like "\"valid\"";
             }
             /// A list of image ids, one per line.
             INDICES indices {
                 /// The text file, below `root`.
-                path: Text, required;
+                path: Text, required like "\"valid.txt\"";
             }
             /// A list of positions, as the original's `val_idxs`.
             ROWS rows {
                 /// Positions from 0, in the order of the csv file or of the sorted listing.
-                positions: Counts in range(0.0, 4294967295.0), required;
+                positions: Counts in range(0.0, 4294967295.0), required like "[0, 5]";
             }
             /// A csv column that marks the held-out images (`1`, `true`).
             COLUMN column {
                 /// The column's name.
-                name: Text, required;
+                name: Text, required like "\"is_valid\"";
             }
         }
     }

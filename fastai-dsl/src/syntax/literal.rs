@@ -43,6 +43,9 @@ impl Parser<'_, '_> {
             let (what, unit) = if string { ("a string", "bytes") } else { ("a literal", "characters") };
             return refuse(format!("{what} of {} {unit}", text.len()), format!("at most {longest}"));
         }
+        let mut suffixed = |suffix: &str, digits: &str| {
+            refuse(format!("`{text}` has the suffix `{suffix}`"), format!("numbers have no units or types: `{digits}`"))
+        };
         match syn::Lit::new(literal) {
             syn::Lit::Str(s) if s.suffix().is_empty() => ValueKind::Text(s.value()),
             syn::Lit::Int(n) if n.suffix().is_empty() => match n.base10_digits().parse::<f64>() {
@@ -53,14 +56,8 @@ impl Parser<'_, '_> {
                 Ok(x) if x.is_finite() => ValueKind::Number(x),
                 _ => refuse(format!("`{text}` is too large"), "the largest number is about 1.8e308".to_string()),
             },
-            syn::Lit::Int(n) => refuse(
-                format!("`{text}` has the suffix `{}`", n.suffix()),
-                format!("numbers have no units or types: `{}`", n.base10_digits()),
-            ),
-            syn::Lit::Float(n) => refuse(
-                format!("`{text}` has the suffix `{}`", n.suffix()),
-                format!("numbers have no units or types: `{}`", n.base10_digits()),
-            ),
+            syn::Lit::Int(n) => suffixed(n.suffix(), n.base10_digits()),
+            syn::Lit::Float(n) => suffixed(n.suffix(), n.base10_digits()),
             _ => refuse(
                 format!("`{text}` is neither a number nor a string"),
                 "strings are in double quotes: `\"..\"`".to_string(),

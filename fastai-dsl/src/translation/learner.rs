@@ -3,32 +3,16 @@
 use super::sections::Arguments;
 use super::specs::{DataSpec, ModelSpec};
 use super::world::{NamedValue, World, text};
+use crate::draft::{commas, number};
 use crate::habits;
 use crate::plan::BodyState;
 use crate::python::{CallArgument, Expr};
-use crate::schedule::epochs;
 use crate::schema::OPTIMIZERS;
 
-const PRETRAINED: &[&str] =
-    &["f", "data", "ps", "xtra_fc", "xtra_cut", "custom_head", "precompute", "pretrained", "metrics", "clip", "opt_fn"];
-const FIT: &[&str] = &[
-    "lrs",
-    "n_cycle",
-    "wds",
-    "cycle_len",
-    "cycle_mult",
-    "cycle_save_name",
-    "best_save_name",
-    "use_clr",
-    "use_clr_beta",
-    "metrics",
-    "callbacks",
-    "use_wd_sched",
-];
-const FIT_ONE_CYCLE: &[&str] = &["n_epoch", "lr_max", "div", "div_final", "pct_start", "wd", "moms"];
-const LR_FIND: &[&str] = &["start_lr", "end_lr", "wds", "linear"];
-const SET_DATA: &[&str] = &["data", "precompute"];
-const TTA: &[&str] = &["n_aug", "is_test"];
+const PRETRAINED: &str = "f data ps xtra_fc xtra_cut custom_head precompute pretrained metrics clip opt_fn";
+const LR_FIND: &str = "start_lr end_lr wds linear";
+const SET_DATA: &str = "data precompute";
+const TTA: &str = "n_aug is_test";
 
 impl World {
     /// A call that the translation knows; `None` for any other.
@@ -75,7 +59,7 @@ impl World {
                 let mut data = data.clone();
                 let side = arguments.first().and_then(|a| self.resolve(&a.value).number());
                 match side.filter(|side| side.fract() == 0.0) {
-                    Some(side) => data.set("resize_to", crate::draft::number(side)),
+                    Some(side) => data.set("resize_to", number(side)),
                     None => self.remark("the size of the copies is not literal: `resize_to` in `data`"),
                 }
                 self.done();
@@ -137,8 +121,8 @@ impl World {
         }
         self.unread(&a);
         if self.alone && keys.iter().any(|(key, _)| matches!(*key, "dropout" | "hidden")) {
-            let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-            self.reason(&format!("a second learner is a new head, a step: `head({});`", keys.join(", ")));
+            let keys = commas(keys.iter().map(|(key, value)| format!("{key} = {value}")));
+            self.reason(&format!("a second learner is a new head, a step: `head({keys});`"));
         }
         let model = ModelSpec { arch, keys };
         let first = self.model.is_none();
@@ -159,8 +143,7 @@ impl World {
                     self.body = Some(BodyState::Frozen);
                 }
                 let keys = model.keys.iter().filter(|(key, _)| matches!(*key, "dropout" | "hidden"));
-                let arguments: Vec<String> = keys.map(|(key, value)| format!("{key} = {value}")).collect();
-                self.step(format!("head({});", arguments.join(", ")));
+                self.step(format!("head({});", commas(keys.map(|(key, value)| format!("{key} = {value}")))));
             }
         }
         if let Some(NamedValue::Data(data)) = data {
@@ -277,8 +260,7 @@ impl World {
                 let mut a = Arguments::new(arguments, LR_FIND);
                 let ends = [("start_lr", "start"), ("end_lr", "end")]
                     .map(|(theirs, ours)| a.get(theirs).map(|value| format!("{ours} = {}", self.resolve(value))));
-                let arguments: Vec<String> = ends.into_iter().flatten().collect();
-                self.step(format!("lr_find({});", arguments.join(", ")));
+                self.step(format!("lr_find({});", commas(ends.into_iter().flatten())));
                 self.unread(&a);
                 return Some(NamedValue::Rate);
             }
@@ -378,117 +360,16 @@ impl World {
             return self
                 .reason("nothing before it saves that model; `weights: \"file\"` in `model` starts from a file");
         }
-        let mut own = name.clone();
-        while step == "save" && self.saved.contains(&own) {
-            own.push_str("_2");
-        }
-        if step == "save" {
-            self.saved.push(own.clone());
-        }
+        let own = if step == "save" { self.name_of_file(name) } else { name };
         self.step(format!("{step}({own:?});"));
     }
 
-    fn fit(&mut self, arguments: &[CallArgument]) {
-        let mut a = Arguments::new(arguments, FIT);
-        let rates = a.get("lrs").map_or("1e-2".to_string(), |lrs| self.rates(lrs));
-        let whole = |world: &World, value: Option<&Expr>| {
-            value.map(|value| match world.resolve(value).number() {
-                Some(x) => crate::draft::number(x),
-                None => value.to_string(),
-            })
-        };
-        let cycles = whole(self, a.get("n_cycle")).unwrap_or_else(|| "1".to_string());
-        let (len, mult) = (whole(self, a.get("cycle_len")), whole(self, a.get("cycle_mult")));
-        let mult = mult.filter(|mult| mult != "1");
-        let mut written = vec![rates, cycles.clone()];
-        match (&len, &mult) {
-            (None, Some(mult)) => {
-                // The original accepts it and trains that many epochs at a constant rate.
-                if let (Ok(n), Ok(m)) = (cycles.parse(), mult.parse()) {
-                    written[1] = epochs(n, Some(1), m).to_string();
-                }
-                self.remark(
-                    "`cycle_mult` without `cycle_len`: the original trains that many epochs at a constant rate",
-                );
-            }
-            _ => {
-                written.extend(len.as_ref().map(|len| format!("cycle_len = {len}")));
-                written.extend(mult.map(|mult| format!("cycle_mult = {mult}")));
-            }
+    /// The name under which a model is saved: a name is a file's once, where the original overwrites.
+    pub(super) fn name_of_file(&mut self, mut name: String) -> String {
+        while self.saved.contains(&name) {
+            name.push_str("_2");
         }
-        for key in ["use_clr", "use_clr_beta"] {
-            let Some(value) = a.get(key).map(|value| self.resolve(value)) else { continue };
-            match &value {
-                Expr::List(_) => written.push(format!("{key} = {value}")),
-                _ => self.remark(&format!("`{key}` is not literal: `{key} = [10, 10]`")),
-            }
-        }
-        match a.get("cycle_save_name").map(|value| self.resolve(value)) {
-            Some(Expr::Text { text: name, interpolated: false }) if len.is_some() => {
-                // A name is a file's once; the original overwrites.
-                let mut own: String = name.chars().map(|ch| if ch == '/' { '_' } else { ch }).collect();
-                while self.saved.contains(&own) {
-                    own.push_str("_2");
-                }
-                self.saved.push(own.clone());
-                written.push(format!("cycle_save_name = {own:?}"));
-            }
-            Some(_) => self.remark("`cycle_save_name`: needs `cycle_len` and a name: `cycle_save_name = \"224\"`"),
-            None => {}
-        }
-        if let Some(wds) = a.get("wds") {
-            written.push(format!("wds = {}", self.resolve(wds)));
-        }
-        // Constant weight decay as part of the gradient is the default.
-        if a.get("use_wd_sched").and_then(Expr::name) == Some("True") {
-            self.remark("`use_wd_sched`: weight decay is part of the gradient here");
-        }
-        self.unread(&a);
-        self.step(format!("fit({});", written.join(", ")));
-    }
-
-    /// `fit_one_cycle(n_epoch, lr_max, ..)` of fastai v2.
-    fn fit_one_cycle(&mut self, arguments: &[CallArgument]) {
-        let mut a = Arguments::new(arguments, FIT_ONE_CYCLE);
-        let epochs = a.get("n_epoch").map_or("1".to_string(), |epochs| self.resolve(epochs).to_string());
-        let rates = a.get("lr_max").map(|lrs| self.rates(lrs));
-        let mut written = vec![rates.unwrap_or_else(|| "1e-3".to_string()), epochs];
-        for (theirs, ours) in [("pct_start", "pct_start"), ("div", "div"), ("div_final", "div_final"), ("wd", "wds")] {
-            written.extend(a.get(theirs).map(|value| format!("{ours} = {}", self.resolve(value))));
-        }
-        match a.get("moms").map(|value| self.resolve(value)) {
-            Some(moms @ Expr::List(_)) => written.push(format!("moms = {moms}")),
-            Some(_) => self.remark("`moms` is not literal: `moms = [0.95, 0.85, 0.95]`"),
-            None => {}
-        }
-        self.unread(&a);
-        self.step(format!("fit_one_cycle({});", written.join(", ")));
-    }
-
-    /// A rate, a list of them or a name of either; arithmetic on a list is that on its items.
-    fn rates(&self, value: &Expr) -> String {
-        let list = |value: &Expr| match value {
-            Expr::Name(name) => match self.known(name) {
-                Some(NamedValue::Value(Expr::List(items))) => Some(items.clone()),
-                _ => None,
-            },
-            other => match other.call() {
-                Some((_, "array" | "asarray", [only])) => match &only.value {
-                    Expr::List(items) => Some(items.clone()),
-                    _ => None,
-                },
-                _ => None,
-            },
-        };
-        if let Expr::Binary(op, left, right) = value
-            && let Some(items) = list(left)
-        {
-            let scaled = items.into_iter().map(|item| Expr::Binary(*op, Box::new(item), right.clone()));
-            return Expr::List(scaled.collect()).to_string();
-        }
-        match (value, list(value)) {
-            (Expr::Call(..), Some(items)) => Expr::List(items).to_string(),
-            _ => value.to_string(),
-        }
+        self.saved.push(name.clone());
+        name
     }
 }

@@ -1,6 +1,7 @@
 //! What the calls of fastai 0.7 are here: those of a whole notebook, see [`import`](crate::import), or of a single line that
 //! stands in a recipe.
 
+mod fits;
 mod learner;
 mod sections;
 mod specs;

@@ -1,8 +1,9 @@
 //! Sections from the constructors of data, transforms and learners.
 
 use super::specs::{DataSpec, TransformSpec};
-use super::world::{NamedValue, World, number, text};
+use super::world::{NamedValue, World, literal, text};
 use crate::arch;
+use crate::draft::{commas, number};
 use crate::habits;
 use crate::python::{CallArgument, Expr};
 use crate::recipe::{Crop, PadMode, TaskKind, TransformSet};
@@ -12,13 +13,14 @@ use crate::word;
 /// The arguments of a call by the names of its parameters.
 pub(super) struct Arguments<'a> {
     arguments: &'a [CallArgument],
-    parameters: &'static [&'static str],
+    parameters: Vec<&'static str>,
     read: Vec<&'static str>,
 }
 
 impl<'a> Arguments<'a> {
-    pub(super) fn new(arguments: &'a [CallArgument], parameters: &'static [&'static str]) -> Self {
-        Arguments { arguments, parameters, read: Vec::new() }
+    /// `parameters` are the names of all, in order, with blanks between them.
+    pub(super) fn new(arguments: &'a [CallArgument], parameters: &'static str) -> Self {
+        Arguments { arguments, parameters: parameters.split(' ').collect(), read: Vec::new() }
     }
 
     /// The argument of that name, written by name or position; `None` also for Python's `None`.
@@ -50,25 +52,11 @@ impl<'a> Arguments<'a> {
     }
 }
 
-const FROM_PATHS: &[&str] =
-    &["path", "bs", "tfms", "trn_name", "val_name", "test_name", "test_with_labels", "num_workers"];
-const FROM_CSV: &[&str] = &[
-    "path",
-    "folder",
-    "csv_fname",
-    "bs",
-    "tfms",
-    "val_idxs",
-    "suffix",
-    "test_name",
-    "continuous",
-    "skip_header",
-    "num_workers",
-    "cat_separator",
-];
-const FROM_MODEL: &[&str] =
-    &["f_model", "sz", "aug_tfms", "max_zoom", "pad", "crop_type", "tfm_y", "sz_y", "pad_mode", "norm_y", "scale"];
-const SPLIT: &[&str] = &["n", "cv_idx", "val_pct", "seed"];
+const FROM_PATHS: &str = "path bs tfms trn_name val_name test_name test_with_labels num_workers";
+const FROM_CSV: &str =
+    "path folder csv_fname bs tfms val_idxs suffix test_name continuous skip_header num_workers cat_separator";
+const FROM_MODEL: &str = "f_model sz aug_tfms max_zoom pad crop_type tfm_y sz_y pad_mode norm_y scale";
+const SPLIT: &str = "n cv_idx val_pct seed";
 
 impl World {
     fn whole(&self, value: Option<&Expr>) -> Option<u32> {
@@ -173,8 +161,7 @@ impl World {
         }
         match self.resolve(value) {
             Expr::List(items) if items.iter().all(|item| item.number().is_some()) && !items.is_empty() => {
-                let items: Vec<String> = items.iter().map(ToString::to_string).collect();
-                Some(format!("rows([{}])", items.join(", ")))
+                Some(format!("rows([{}])", commas(items)))
             }
             _ => None,
         }
@@ -188,7 +175,7 @@ impl World {
         let fold = self.whole(a.get("cv_idx")).unwrap_or(0);
         self.unread(&a);
         let fold = if fold > 0 { format!(", fold = {fold}") } else { String::new() };
-        format!("random({}, seed = {seed}{fold})", crate::draft::number(share))
+        format!("random({}, seed = {seed}{fold})", number(share))
     }
 
     /// `tfms_from_model(..)`, `tfms_from_stats(..)`.
@@ -262,7 +249,7 @@ impl World {
             let numbers: Vec<String> = arguments
                 .iter()
                 .filter(|a| a.name.is_none())
-                .filter_map(|a| self.resolve(&a.value).number().and_then(number))
+                .filter_map(|a| self.resolve(&a.value).number().and_then(literal))
                 .map(|e| e.to_string())
                 .collect();
             let p = arguments.iter().find(|a| a.name.as_deref() == Some("p")).map(|a| format!("p = {}", a.value));

@@ -1,5 +1,6 @@
 //! The sections of an imported recipe, as far as they are known.
 
+use crate::draft::commas;
 use crate::recipe::TransformSet;
 
 /// Keys with their values as recipe text.
@@ -85,6 +86,5 @@ impl ModelSpec {
 }
 
 fn block(word: &str, keys: &Keys) -> String {
-    let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-    format!("{word} {{ {} }}", keys.join(", "))
+    format!("{word} {{ {} }}", commas(keys.iter().map(|(key, value)| format!("{key}: {value}"))))
 }

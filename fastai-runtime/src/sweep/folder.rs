@@ -23,6 +23,8 @@ const STATE: (&str, &str) = ("sweep.state", "fastai sweep 1");
 const LARGEST: u64 = 16 << 20;
 /// The recipe of the best candidate.
 const BEST: &str = "best.recipe";
+/// With folds, the predictions of the best candidate.
+const OUT_OF_FOLD: &str = "out_of_fold.csv";
 
 /// What asked for a sweep, as the command line gave it: enough to build it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,8 +159,10 @@ impl SweepFolder {
         write_atomic(self.path.join("runs.csv"), |out| write_runs(standings, out))?;
         self.write("scores.svg", &page::scores(standings))?;
         if diverged.is_some() {
-            // That of an earlier version.
-            let _ = std::fs::remove_file(self.path.join(BEST));
+            // Those of an earlier version, or of a time when not all candidates had ended.
+            for name in [BEST, OUT_OF_FOLD] {
+                let _ = std::fs::remove_file(self.path.join(name));
+            }
         } else if let Some(best) = standings.best() {
             let recipe = seeded(&spec.candidates[best.candidate].recipe, spec.seeds[0]);
             let head = match best.is_ruined() {
@@ -171,7 +175,7 @@ impl SweepFolder {
             self.write(BEST, &(head + &recipe))?;
             let whole = OutOfFold::of(spec, best.candidate, trials).filter(|_| spec.folds() > 1);
             if let Some(whole) = whole.filter(OutOfFold::is_regular) {
-                write_atomic(self.path.join("out_of_fold.csv"), |out| whole.write(out))?;
+                write_atomic(self.path.join(OUT_OF_FOLD), |out| whole.write(out))?;
             }
         }
         self.write("report.html", &page::page(standings, &spec.origin.text, diverged))
@@ -188,7 +192,7 @@ fn seeded(recipe: &Recipe, seed: u64) -> String {
     if recipe.seed() == seed {
         return text;
     }
-    let seed = Override { key: "seed".to_string(), value: seed.to_string(), option: "--set" };
+    let seed = Override { key: "seed".to_string(), value: Some(seed.to_string()), option: "--set" };
     RecipeText::new(BEST, &text, &[seed]).result.map_or(text, |checked| checked.recipe.kept_text())
 }
 

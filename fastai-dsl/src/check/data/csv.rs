@@ -3,6 +3,7 @@
 use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostics, Site};
+use crate::draft::commas;
 use crate::recipe::{Column, Source, TaskKind};
 
 pub(super) fn csv(b: &Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Source> {
@@ -22,7 +23,10 @@ pub(super) fn csv(b: &Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> O
         );
     }
     let suffixes = b.read::<Vec<String>>("suffix").unwrap_or_default();
-    if let Some(suffix) = suffixes.iter().find(|suffix| !suffix.is_empty() && !suffix.starts_with('.')) {
+    if let Some(several) = suffixes.iter().find(|suffix| suffix.contains(',')) {
+        let help = format!("`suffix: [{}]`", commas(several.split(',').map(|suffix| format!("{:?}", suffix.trim()))));
+        out.error(&c::SUFFIX, b.site("suffix", Site::NONE), format!("the suffix {several:?} holds several"), help);
+    } else if let Some(suffix) = suffixes.iter().find(|suffix| !suffix.is_empty() && !suffix.starts_with('.')) {
         let help = format!("`suffix: \".{suffix}\"`");
         out.error(&c::SUFFIX, b.site("suffix", Site::NONE), format!("the suffix {suffix:?} has no dot"), help);
     }

@@ -16,7 +16,7 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
     let words: Vec<&str> = schema::SOURCES.iter().map(|source| source.name).collect();
     let needs_keys = |source: &Construct| source.keys.iter().any(|key| key.required);
     let Some((name, entries)) = value.word_and_entries() else {
-        unexpected("data", value, &words, out);
+        no_source(value, &words, out);
         return None;
     };
     let found = schema::chosen("data", &name.text);
@@ -29,7 +29,7 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
             }
             Some(_) => {}
             None => {
-                unexpected("data", value, &words, out);
+                no_source(value, &words, out);
                 return None;
             }
         }
@@ -83,6 +83,20 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
         preflight: extent(bound.value("preflight")?, out)?,
     };
     (out.iter().count() == before).then_some(data)
+}
+
+/// Reports what is no source. A string or a word like none of the sources is most likely a folder.
+fn no_source(value: &Value, words: &[&str], out: &mut Diagnostics) {
+    let folder = match &value.kind {
+        ValueKind::Text(name) | ValueKind::Word(name) => Some(name),
+        _ => None,
+    };
+    let folder = folder.filter(|name| habits::meant_word(name, words).is_none() && habits::instead(name).is_none());
+    let mut found = Diagnostics::default();
+    unexpected("data", value, words, &mut found);
+    out.extend_with(found, |_| {
+        folder.map(|name| format!("`data: folders {{ root: {name:?} }}`, or `data: csv {{ .. }}`"))
+    });
 }
 
 /// Reports at `site` scaled copies that are smaller than the image that the network sees: they would be enlarged again.

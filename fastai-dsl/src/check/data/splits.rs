@@ -4,12 +4,14 @@ use super::super::bind;
 use super::below_root;
 use crate::bound::Bound;
 use crate::catalog as c;
-use crate::diagnostic::{Diagnostics, Site};
+use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Arg, Name, Value, ValueKind};
 use crate::habits;
+use crate::legal;
 use crate::recipe::{Dealing, TaskKind, Valid};
-use crate::schema;
+use crate::schema::{self, Construct};
 use crate::suggest::{closest, list};
+use crate::syntax::parse_value;
 
 pub(super) fn valid(value: &Value, is_csv: bool, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Valid> {
     let (name, args) = match &value.kind {
@@ -22,19 +24,22 @@ pub(super) fn valid(value: &Value, is_csv: bool, task: Option<TaskKind>, out: &m
         _ => return None,
     };
     let Some(construct) = schema::SPLITS.iter().find(|s| s.name == name.text) else {
-        let help = habits::instead(&name.text).map_or_else(|| split_help(name, args), str::to_string);
+        let help = habits::instead(&name.text).map_or_else(|| split_help(name, args, is_csv), str::to_string);
         out.error(&c::UNKNOWN_WORD, name.site, format!("unknown split `{}`", name.text), help);
         return None;
     };
-    let bound = bind::args(construct, name, value.site, args, out);
+    if needs_csv(construct) && !is_csv {
+        out.error(&c::SPLIT_SOURCE, value.site, "folders have no columns", OF_FOLDERS);
+        return None;
+    }
+    let mut found = Diagnostics::default();
+    let bound = bind::args(construct, name, value.site, args, &mut found);
+    let of_first = |error: &Diagnostic| args.first().is_some_and(|first| first.value.site == error.site);
+    let moved = || with_share(construct, args).map(|call| format!("`{call}`"));
+    out.extend_with(found, |error| moved().filter(|_| of_first(error)));
     if let Some(path) = bound.text("path") {
         let written = |inside: &str| format!("{}({inside:?})", construct.name);
         below_root("valid", path, bound.site("path", value.site), written, out);
-    }
-    if let ("column" | "grouped", false) = (construct.name, is_csv) {
-        let help = "`folder(\"valid\")`, `random(0.2)`, `blocks(20)` or `indices(\"valid.txt\")`";
-        out.error(&c::SPLIT_SOURCE, value.site, "folders have no columns", help);
-        return None;
     }
     if construct.name == schema::FOLDS.name {
         return folds(&bound, value.site, is_csv, task, out);
@@ -57,16 +62,45 @@ pub(super) fn valid(value: &Value, is_csv: bool, task: Option<TaskKind>, out: &m
     }
 }
 
-/// The split that is spelt like this one, with its arguments, or all of them.
-fn split_help(name: &Name, args: &[Arg]) -> String {
+/// What is proposed for folders in place of a split by column.
+const OF_FOLDERS: &str = "`folder(\"valid\")`, `random(0.2)`, `blocks(20)` or `indices(\"valid.txt\")`";
+
+/// Whether the split reads a column of a csv.
+fn needs_csv(split: &Construct) -> bool {
+    [schema::COLUMN.name, schema::GROUPED.name].contains(&split.name)
+}
+
+/// The split that is spelt like this one, with its arguments if they fit, or all of them.
+fn split_help(name: &Name, args: &[Arg], is_csv: bool) -> String {
     let names = || schema::SPLITS.iter().map(|split| split.name);
-    match closest(&name.text, names()) {
-        Some(near) => {
-            let meant = ValueKind::Call(Name::new(near), args.to_vec());
-            format!("did you mean `{}`?", Value::new(meant))
+    let near = closest(&name.text, names()).and_then(|near| schema::SPLITS.iter().find(|split| split.name == near));
+    match (near, args) {
+        (Some(near), _) if needs_csv(near) && !is_csv => {
+            format!("`{}` reads a column, and folders have none: {OF_FOLDERS}", near.name)
         }
-        None => format!("one of {}", list(names())),
+        (Some(near), _) => {
+            let call = with_share(near, args).or_else(|| bind::renamed(near, args));
+            format!("did you mean `{}`?", call.unwrap_or_else(|| near.example()))
+        }
+        (None, [Arg { value: Value { kind: ValueKind::Number(x), .. }, .. }]) => {
+            format!("for instance `{}`; one of {}", legal::split_of(*x), list(names()))
+        }
+        (None, _) => format!("one of {}", list(names())),
     }
+}
+
+/// `grouped(0.2)`, a share in place of the argument before it, with an example of that; `None` if more is wrong.
+fn with_share(split: &'static Construct, args: &[Arg]) -> Option<String> {
+    let (_, share) = split.key("share").filter(|(_, share)| !share.required)?;
+    let [Arg { name: None, value }, rest @ ..] = args else { return None };
+    let misplaced = legal::is_legal(split, share, value) && !legal::is_legal(split, &split.keys[0], value);
+    if !misplaced || rest.iter().any(|arg| arg.name.is_none()) {
+        return None;
+    }
+    let first = Arg { name: None, value: parse_value(&split.keys[0].instance())? };
+    let share = Arg { name: Some(Name::new(share.name)), value: value.clone() };
+    let moved: Vec<Arg> = [first, share].into_iter().chain(rest.iter().cloned()).collect();
+    bind::renamed(split, &moved)
 }
 
 /// The folds that a run trains in turn, or the one that it trains.

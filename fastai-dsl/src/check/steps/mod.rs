@@ -11,7 +11,7 @@ use crate::arch::{ArchFacts, GROUPS};
 use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Draft, Entry, StepCall, Stmt};
+use crate::draft::{Arg, Draft, Entry, StepCall, Stmt, ValueKind};
 use crate::help;
 use crate::plan::BodyState;
 use crate::recipe::{Fit, HeadSpec, Step, StepKind, TaskKind};
@@ -41,8 +41,6 @@ struct Walk<'a> {
     body: Option<BodyState>,
     /// The step that led to `body`.
     since: Site,
-    /// `None` if the architecture is unknown and architectures differ in their number.
-    groups: Option<usize>,
     context: &'a Context,
     head: Option<HeadSpec>,
     saved: Vec<Saved>,
@@ -73,7 +71,6 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
     let mut state = Walk {
         body: context.random.map(|(random, _)| if random { BodyState::Unfrozen } else { BodyState::Frozen }),
         since: context.random.map_or(Site::NONE, |(_, site)| site),
-        groups: Some(context.facts.map_or(GROUPS, ArchFacts::groups)),
         context,
         head: context.head.clone(),
         saved: Vec::new(),
@@ -115,7 +112,10 @@ fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step
         out.error(&c::UNKNOWN_STEP, call.word.site, format!("unknown step `{word}`"), help);
         return None;
     };
-    let bound = bind::args(kind.construct(), &call.word, call.word.site, &call.args, out);
+    let mut found = Diagnostics::default();
+    let bound = bind::args(kind.construct(), &call.word, call.word.site, &call.args, &mut found);
+    let of_second = |error: &Diagnostic| call.args.get(1).is_some_and(|second| second.value.site == error.site);
+    out.extend_with(found, |error| rate_first(call).filter(|_| of_second(error)));
     let site = call.word.site;
     match kind {
         StepKind::Precompute => precompute(bound.read("state"), site, state, out),
@@ -159,6 +159,20 @@ fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step
     }
 }
 
+/// The help for a `fit` with its first two arguments in the original's order, first the epochs.
+fn rate_first(call: &StepCall) -> Option<String> {
+    let [Arg { name: None, value: epochs }, Arg { name: None, value: rate }, ..] = call.args.as_slice() else {
+        return None;
+    };
+    let rate = match (&epochs.kind, &rate.kind) {
+        (ValueKind::Number(n), ValueKind::Number(x)) if n.fract() == 0.0 && x.fract() != 0.0 => rate.to_string(),
+        (ValueKind::Number(n), ValueKind::Rate(_)) if n.fract() == 0.0 => "lr".to_string(),
+        _ => return None,
+    };
+    let trains = matches!(call.word.text.as_str(), "fit" | "fit_one_cycle");
+    trains.then(|| format!("the rate comes first: `{}({rate}, {epochs});`", call.word.text))
+}
+
 fn precompute(on: Option<bool>, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     let Some(on) = on else {
         state.body = None;
@@ -197,11 +211,10 @@ fn unfreeze(step: Step, site: Site, state: &mut Walk, out: &mut Diagnostics) -> 
 }
 
 fn freeze_to(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
+    const GROUP_COUNT: i32 = GROUPS as i32;
     let group: Option<i32> = bound.read("group");
-    if let (Some(group), Some(groups)) = (group, state.groups.map(|g| g as i32))
-        && bound.known(&["group"])
-        && (group == -1 || group == groups - 1)
-    {
+    let known = group.filter(|_| bound.known(&["group"]));
+    if known.is_some_and(|group| group == -1 || group == GROUP_COUNT - 1) {
         // Only the head trains: what `freeze()` says.
         if state.body == Some(BodyState::Unfrozen) {
             (state.body, state.since) = (Some(BodyState::Frozen), site);
@@ -210,13 +223,10 @@ fn freeze_to(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics)
     }
     // The body trains from here on, whichever group it is.
     let step = unfreeze(Step::FreezeTo { group: group.unwrap_or(0) }, site, state, out);
-    if let (Some(group), Some(groups)) = (group, state.groups.map(|g| g as i32))
-        && bound.known(&["group"])
-        && (group < -groups || group >= groups)
-    {
-        let text = format!("there is no layer group {group}: the network has {groups}");
-        let help =
-            format!("`freeze_to({})`, the group before the head; 0 to {}, or -1 for the last", groups - 2, groups - 1);
+    if let Some(group) = known.filter(|group| !(-GROUP_COUNT..GROUP_COUNT).contains(group)) {
+        let text = format!("there is no layer group {group}: the network has {GROUPS}");
+        let (before, last) = (GROUPS - 2, GROUPS - 1);
+        let help = format!("`freeze_to({before})`, the group before the head; 0 to {last}, or -1 for the last");
         out.error(&c::NO_GROUP, bound.site("group", site), text, help);
         return None;
     }
@@ -243,7 +253,7 @@ fn fit(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Op
         good = epochs_count(epochs, key, bound.site(key, site), state, out);
     }
     let course = course::of_fit(bound, site, out);
-    let (lrs, wds) = (rates(bound, site, state, out), decays(bound, site, state, out));
+    let (lrs, wds) = (rates(bound, site, state, out), decays(bound, site, out));
     let fit = Fit {
         lrs: lrs?,
         cycles: bound.read("cycles")?,
@@ -323,7 +333,7 @@ fn fit_one_cycle(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnost
         good = epochs_count(u64::from(epochs), "epochs", bound.site("epochs", site), state, out);
     }
     let course = course::one_cycle(bound, site, out);
-    let (lrs, wds) = (rates(bound, site, state, out), decays(bound, site, state, out));
+    let (lrs, wds) = (rates(bound, site, state, out), decays(bound, site, out));
     let fit = Fit {
         lrs: lrs?,
         cycles: epochs?,

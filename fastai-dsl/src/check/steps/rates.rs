@@ -1,10 +1,11 @@
 //! Checks the learning rates and weight decays of steps, and the finder.
 
 use super::Walk;
+use crate::arch::GROUPS;
 use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{ValueKind, number};
+use crate::draft::{ValueKind, commas, number};
 use crate::plan::BodyState;
 use crate::rate::Rate;
 use crate::recipe::{LrFind, Step};
@@ -41,20 +42,17 @@ fn decayed(
         out.error_beside(&c::RATES_PRECOMPUTED, at, text, help, (state.since, "switched on here"));
         return None;
     }
-    let (head, groups) = (*lrs.last()?, state.groups? as i32);
-    let rates = (1..groups).rev().map(|from_head| head * decay.powi(from_head));
+    let head = *lrs.last()?;
+    let rates = (1..GROUPS as i32).rev().map(|from_head| head * decay.powi(from_head));
     Some(rates.chain([head]).collect())
 }
 
 /// The weight decays, if their number fits the layer groups; none where all are 0.
-pub(super) fn decays(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Vec<f64>> {
+pub(super) fn decays(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<Vec<f64>> {
     let Some(wds) = bound.read::<Vec<f64>>("wds") else { return Some(Vec::new()) };
-    if let Some(groups) = state.groups
-        && wds.len() > 1
-        && wds.len() != groups
-    {
-        let text = format!("{} weight decays for {groups} layer groups", wds.len());
-        let help = format!("give 1 or {groups}: `wds = {}`", number(wds[0]));
+    if wds.len() > 1 && wds.len() != GROUPS {
+        let text = format!("{} weight decays for {GROUPS} layer groups", wds.len());
+        let help = format!("give 1 or {GROUPS}: `wds = {}`", number(wds[0]));
         out.error(&c::RATE_COUNT, bound.site("wds", site), text, help);
         return None;
     }
@@ -73,9 +71,11 @@ fn rate_count(lrs: &[Rate], site: Site, state: &Walk, out: &mut Diagnostics) -> 
         out.error_beside(&c::RATES_PRECOMPUTED, site, text, help, (state.since, "switched on here"));
         return false;
     }
-    let Some(groups) = state.groups.filter(|g| *g != n) else { return true };
-    let mut error = Diagnostic::error(&c::RATE_COUNT, site, format!("{n} learning rates for {groups} layer groups"))
-        .help(format!("give 1 or {groups}, earliest layers first: `{}`", spread(lrs, groups)));
+    if n == GROUPS {
+        return true;
+    }
+    let mut error = Diagnostic::error(&c::RATE_COUNT, site, format!("{n} learning rates for {GROUPS} layer groups"))
+        .help(format!("give 1 or {GROUPS}, earliest layers first: `{}`", spread(lrs)));
     if let Some(facts) = state.context.facts {
         let names: Vec<&str> = facts.body().iter().map(|(n, _)| n.as_str()).chain(["head"]).collect();
         error = error.note(format!("the groups are {}", names.join("; ")));
@@ -85,20 +85,14 @@ fn rate_count(lrs: &[Rate], site: Site, state: &Walk, out: &mut Diagnostics) -> 
 }
 
 /// One rate per group, spaced evenly on a logarithmic scale from the first given rate to the last.
-fn spread(lrs: &[Rate], groups: usize) -> String {
+fn spread(lrs: &[Rate]) -> String {
     let ends = lrs.first().and_then(Rate::fixed).zip(lrs.last().and_then(Rate::fixed));
-    let Some((first, last)) = ends.filter(|(a, b)| *a > 0.0 && a < b && groups > 1) else {
-        return match groups {
-            3 => "[lr / 9, lr / 3, lr]".to_string(),
-            _ => format!("[{}]", vec!["lr"; groups].join(", ")),
-        };
+    let Some((first, last)) = ends.filter(|(a, b)| *a > 0.0 && a < b) else {
+        return "[lr / 9, lr / 3, lr]".to_string();
     };
-    let step = (last / first).powf(1.0 / (groups - 1) as f64);
-    let rates: Vec<String> = (0..groups)
-        .map(|i| first * step.powi(i as i32))
-        .map(|x| format!("{:?}", format!("{x:.2e}").parse::<f64>().unwrap_or(x)))
-        .collect();
-    format!("[{}]", rates.join(", "))
+    let step = (last / first).powf(1.0 / (GROUPS - 1) as f64);
+    let rates = (0..GROUPS).map(|i| first * step.powi(i as i32));
+    format!("[{}]", commas(rates.map(|x| format!("{:?}", format!("{x:.2e}").parse::<f64>().unwrap_or(x)))))
 }
 
 pub(super) fn lr_find(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
@@ -139,19 +133,18 @@ fn ratio(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Opti
         out.error(&c::RATES_PRECOMPUTED, at, text, "remove it, or `unfreeze();` before it");
         return None;
     }
-    let usual = |groups: usize| -> String {
-        let each: Vec<String> =
-            (0..groups).map(|group| number(1.0 / 10_f64.powi((groups - 1 - group) as i32))).collect();
-        format!("`ratio = [{}]`", each.join(", "))
+    let usual = || {
+        let each = (0..GROUPS).rev().map(|from_head| number(1.0 / 10_f64.powi(from_head as i32)));
+        format!("`ratio = [{}]`", commas(each))
     };
-    if let Some(groups) = state.groups.filter(|groups| *groups != ratio.len()) {
-        let text = format!("{} ratios for {groups} layer groups", ratio.len());
-        out.error(&c::RATE_COUNT, at, text, format!("one each: {}", usual(groups)));
+    if ratio.len() != GROUPS {
+        let text = format!("{} ratios for {GROUPS} layer groups", ratio.len());
+        out.error(&c::RATE_COUNT, at, text, format!("one each: {}", usual()));
         return None;
     }
     if ratio.last().is_some_and(|last| *last != 1.0) && bound.known(&["ratio"]) {
         let text = "the last ratio is that of the head, whose rate is the one that is swept and suggested: it is 1";
-        out.error(&c::RATE_COUNT, at, text, usual(ratio.len()));
+        out.error(&c::RATE_COUNT, at, text, usual());
         return None;
     }
     Some(ratio)

@@ -1,13 +1,16 @@
 //! What is known at a statement: names, sections and the steps so far.
 
+mod recipe;
+mod resolve;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::Answer;
 use super::specs::{DataSpec, ModelSpec, TransformSpec};
 use crate::habits;
 use crate::plan::BodyState;
 use crate::python::{Assigned, CallArgument, Expr, Function, Statement, StatementKind};
+pub(super) use resolve::{literal, text};
 
 /// Deepest calls of the notebook's own functions that are followed.
 const MAX_CALLS: usize = 8;
@@ -344,186 +347,6 @@ impl World {
     pub(super) fn is_learner(&self, object: &Expr) -> bool {
         object.name().is_some_and(|name| matches!(self.names.get(name), Some(NamedValue::Learner)))
     }
-
-    /// The expression with the values of names in place of the names, computed as far as it is literal.
-    pub(super) fn resolve(&self, value: &Expr) -> Expr {
-        self.resolved(value, 0)
-    }
-
-    fn resolved(&self, value: &Expr, depth: usize) -> Expr {
-        if depth > 32 {
-            return value.clone();
-        }
-        let inner = |e: &Expr| self.resolved(e, depth + 1);
-        match value {
-            Expr::Name(name) => match self.names.get(name) {
-                Some(NamedValue::Value(known)) if known != value => inner(known),
-                _ => value.clone(),
-            },
-            Expr::Text { text, interpolated: true } => {
-                Expr::Text { text: self.interpolate(text, depth), interpolated: false }
-            }
-            Expr::List(items) => Expr::List(items.iter().map(inner).collect()),
-            Expr::Negate(negated) => Expr::Negate(Box::new(inner(negated))),
-            Expr::Binary(op, left, right) => match (op, inner(left), inner(right)) {
-                ('+', Expr::Text { text: a, .. }, Expr::Text { text: b, .. }) => {
-                    Expr::Text { text: a + &b, interpolated: false }
-                }
-                ('/', Expr::Text { text: a, .. }, Expr::Text { text: b, .. }) => {
-                    Expr::Text { text: format!("{}/{b}", a.trim_end_matches('/')), interpolated: false }
-                }
-                (op, left, right) => match (left.number(), right.number()) {
-                    (Some(a), Some(b)) => number(match op {
-                        '+' => a + b,
-                        '-' => a - b,
-                        '*' => a * b,
-                        _ => a / b,
-                    })
-                    .unwrap_or_else(|| value.clone()),
-                    _ => Expr::Binary(*op, Box::new(left), Box::new(right)),
-                },
-            },
-            Expr::Call(..) => match value.call() {
-                Some((_, "array" | "asarray" | "list" | "tuple", [only])) => inner(&only.value),
-                Some((None, "int", [only])) => {
-                    inner(&only.value).number().and_then(|x| number(x.trunc())).unwrap_or_else(|| value.clone())
-                }
-                Some((None, "str" | "Path", [only])) => inner(&only.value),
-                Some((Some(_), "join", parts)) => {
-                    let texts: Option<Vec<String>> = parts.iter().map(|p| text(inner(&p.value))).collect();
-                    texts.map_or_else(|| value.clone(), |texts| Expr::Text { text: join(&texts), interpolated: false })
-                }
-                _ => value.clone(),
-            },
-            _ => value.clone(),
-        }
-    }
-
-    /// The text of an f-string.
-    fn interpolate(&self, template: &str, depth: usize) -> String {
-        let mut out = String::new();
-        let mut rest = template;
-        while let Some((before, after)) = rest.split_once('{') {
-            out.push_str(before);
-            let Some((name, tail)) = after.split_once('}') else {
-                out.push('{');
-                rest = after;
-                continue;
-            };
-            match self.resolved(&Expr::Name(name.to_string()), depth + 1) {
-                Expr::Text { text, .. } | Expr::Number(text) => out.push_str(&text),
-                _ => {
-                    let _ = write!(out, "{{{name}}}");
-                }
-            }
-            rest = tail;
-        }
-        out + rest
-    }
-
-    /// Whether a comparison holds.
-    fn holds(&self, condition: &(Expr, &'static str, Expr)) -> Option<bool> {
-        let (a, b) = (self.resolve(&condition.0).number()?, self.resolve(&condition.2).number()?);
-        Some(match condition.1 {
-            "<" => a < b,
-            ">" => a > b,
-            "<=" => a <= b,
-            ">=" => a >= b,
-            "==" => a == b,
-            _ => a != b,
-        })
-    }
-
-    /// The answer to the only statement that was read.
-    pub(super) fn answer(&self) -> Answer {
-        let steps = self.lines.iter().filter_map(|line| match line {
-            TrainLine::Step(text) => Some(text.clone()),
-            TrainLine::Let { name, value, .. } => Some(format!("let {name} = {value};")),
-            TrainLine::Comment(_) => None,
-        });
-        let mut sections = Vec::new();
-        sections.extend(self.data.as_ref().map(DataSpec::section));
-        sections.extend(self.transforms.as_ref().map(TransformSpec::section));
-        if let Some(model) = &self.model {
-            sections.push(model.section());
-            sections.extend(self.metrics_section());
-        }
-        sections.extend(self.optimizer.map(|optimizer| format!("optimizer: {optimizer}")));
-        sections.extend(self.clip.as_ref().map(|clip| format!("clip: {clip}")));
-        Answer { steps: steps.collect(), sections, reasons: self.reasons.clone() }
-    }
-
-    pub(super) fn metrics_section(&self) -> Option<String> {
-        (!self.metrics.is_empty()).then(|| format!("metrics: [{}]", self.metrics.join(", ")))
-    }
-
-    /// The text of the recipe, unformatted.
-    pub(crate) fn recipe(&self, name: &str) -> String {
-        let mut out = format!("{name} {{\n");
-        let comment = |out: &mut String, text: &str| {
-            text.lines().for_each(|line| {
-                let line = line.strip_prefix("// ").unwrap_or(line);
-                let _ = writeln!(out, "// {}", line.trim_start_matches("//").trim_end());
-            })
-        };
-        self.head.iter().for_each(|text| comment(&mut out, text));
-        let metrics = self.metrics_section().unwrap_or_else(|| "metrics: [accuracy]".to_string());
-        let task = self.task();
-        let mut section = |text: Option<String>, instead: &str| match text {
-            Some(text) => out.push_str(&format!("{text},\n")),
-            None => out.push_str(&format!("// The notebook does not say:\n{instead},\n")),
-        };
-        section(Some(format!("task: {}", task.word())), "");
-        section(self.data.as_ref().map(DataSpec::section), "data: folders { root: \"data\" }");
-        section(self.transforms.as_ref().map(TransformSpec::section), "transforms: side_on { size: 224 }");
-        section(self.model.as_ref().map(ModelSpec::section), "model: resnet34");
-        section(Some(metrics), "");
-        if let Some(optimizer) = self.optimizer {
-            section(Some(format!("optimizer: {optimizer}")), "");
-        }
-        if let Some(clip) = &self.clip {
-            section(Some(format!("clip: {clip}")), "");
-        }
-        out.push_str("train: {\n");
-        let mut written = Vec::new();
-        let mut read = String::new();
-        for line in self.lines.iter().rev() {
-            match line {
-                TrainLine::Step(text) => {
-                    read.push_str(text);
-                    written.push(text.clone());
-                }
-                TrainLine::Let { name, value, .. } if reads(&read, name) => {
-                    // An earlier binding of the name is not read by what follows this one.
-                    read = without(&read, name);
-                    read.push_str(value);
-                    written.push(format!("let {name} = {value};"));
-                }
-                TrainLine::Let { unread, .. } => written.extend(unread.clone()),
-                TrainLine::Comment(text) => {
-                    let mut lines = String::new();
-                    comment(&mut lines, text);
-                    written.push(lines.trim_end().to_string());
-                }
-            }
-        }
-        written.iter().rev().for_each(|line| out.push_str(&format!("{line}\n")));
-        out.push_str("},\n}\n");
-        out
-    }
-}
-
-/// Whether the text reads the name, as a word or in a string's braces.
-fn reads(text: &str, name: &str) -> bool {
-    words(text).any(|word| word == name)
-}
-
-fn without(text: &str, name: &str) -> String {
-    words(text).filter(|word| *word != name).map(|word| format!("{word} ")).collect()
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
 /// Whether an expression is one of numbers and names, which a `let` binds.
@@ -544,20 +367,4 @@ fn is_scaled(value: &Expr) -> bool {
         Expr::Binary(_, left, right) => is_scaled(left) && is_scaled(right),
         _ => false,
     }
-}
-
-/// A finite number as an expression.
-pub(super) fn number(x: f64) -> Option<Expr> {
-    x.is_finite().then(|| Expr::Number(crate::draft::number(x)))
-}
-
-pub(super) fn text(value: Expr) -> Option<String> {
-    match value {
-        Expr::Text { text, .. } => Some(text),
-        _ => None,
-    }
-}
-
-fn join(parts: &[String]) -> String {
-    parts.iter().map(|p| p.trim_end_matches('/')).collect::<Vec<_>>().join("/")
 }
