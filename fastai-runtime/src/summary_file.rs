@@ -23,8 +23,8 @@ pub(crate) const RESUME: &str = "resume";
 pub struct RunFailure {
     /// Whether training lost the numbers.
     pub kind: FailureKind,
-    /// The step, counted from 1, of a network that was lost the one that lost it; `None` if the run failed for another reason than
-    /// a step.
+    /// The step, counted from 1, that failed, or an earlier one that had lost the network; `None` if the run failed for another
+    /// reason than a step.
     pub step: Option<usize>,
     /// The error, with what helps; it begins with the fold, if one failed.
     pub error: String,
@@ -36,7 +36,7 @@ pub struct RunFailure {
 pub enum FailureKind {
     /// The training loss became NaN or infinite.
     LossNotFinite,
-    /// The weights at the end are not finite.
+    /// The weights that a step left are not finite.
     WeightsNotFinite,
     /// It failed for another reason.
     Other,

@@ -14,6 +14,7 @@ use super::cache;
 use super::device::RecipeDevice;
 use super::failure::Failure;
 use super::memory::NetworkMemory;
+use super::paths::typed;
 
 #[derive(clap::Args)]
 pub struct RunArgs {
@@ -152,7 +153,7 @@ fn go_on(_: &RunArgs, folder: &Path, error: &RunError) -> Failure {
 
 /// The command that goes on with the run in `folder`.
 fn resuming(folder: &Path) -> String {
-    format!("`fastai run --resume {}` goes on", folder.display())
+    format!("`fastai run --resume {}` goes on", typed(folder))
 }
 
 /// The failure of the run in `folder`, with the command that goes on with it where that may help.

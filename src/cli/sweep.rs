@@ -17,6 +17,7 @@ use super::combinations::specified;
 use super::device::RecipeDevice;
 use super::failure::{self, Exit, Failure};
 use super::memory::NetworkMemory;
+use super::paths::typed;
 use super::table::table;
 
 #[derive(clap::Args)]
@@ -125,15 +126,18 @@ fn options_of_runs(args: &SweepArgs, spec: &SweepSpec) -> RunOptions {
 /// Reports an error that ended a sweep, and how the sweep goes on.
 fn failed(error: RunError, folder: &Path) -> Failure {
     let exit = Failure::from(error).report();
-    let place = folder.display();
-    eprintln!("note: {place} keeps what is complete; once that is put right, `fastai sweep --resume {place}` goes on");
+    eprintln!(
+        "note: {} keeps what is complete; once that is put right, `fastai sweep --resume {}` goes on",
+        folder.display(),
+        typed(folder)
+    );
     Failure::Reported(exit)
 }
 
 /// Prints the table and where everything is.
 fn conclude(swept: &Swept, spec: &SweepSpec) -> Result<(), Failure> {
     print!("{}", standings(&swept.standings));
-    let place = swept.folder.display();
+    let place = typed(&swept.folder);
     println!("report: {}", swept.folder.join("report.html").display());
     if let Some(diverged) = &swept.diverged {
         return Err(Failure::Failed(diverged.to_string()));

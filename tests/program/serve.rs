@@ -401,7 +401,7 @@ fn slow_clients_keep_nobody_away() {
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest);
     }
-    assert_eq!(metric(&server, "fastai_connections"), 1.0);
+    wait_until(|| metric(&server, "fastai_connections") == 1.0);
     assert_eq!(server.predict(&sound).status, 200);
 }
 

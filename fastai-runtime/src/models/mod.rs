@@ -2,10 +2,9 @@
 //!
 //! A [`Network`] is a [`Body`] (the convolutions), concat pooling, and a [`Head`]. A body consists of the unit
 //! [`ConvNorm`]: the language describes each architecture as a [graph](fastai_dsl::arch::graph), and a body adds weights
-//! and walks it. Evaluation and training are
-//! different methods: `forward(&self, ..)` never changes anything; `forward_train(&mut self, ..)` uses batch statistics,
-//! draws dropout from the given stream, and updates the running statistics. Nothing depends on the device's random numbers
-//! or on an ambient mode.
+//! and walks it. `forward(&self, ..)` evaluates and never changes anything; `forward_train(&mut self, ..)` uses batch
+//! statistics, draws dropout from the given stream, and updates the running statistics; methods with a pass do what it says.
+//! Nothing depends on the device's random numbers or on an ambient mode.
 
 pub mod body;
 pub mod checkpoint;

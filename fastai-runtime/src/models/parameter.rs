@@ -119,6 +119,9 @@ pub(super) fn map_values<M: Module, E>(
             self.path.exit(container);
         }
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            if self.failed.is_some() {
+                return param;
+            }
             let shape = param.lazy_shape();
             match (self.values)(&self.path.joined(), &shape.to_vec()) {
                 Some(Ok(values)) => {
@@ -127,7 +130,7 @@ pub(super) fn map_values<M: Module, E>(
                     param.transform_for_load(new, id)
                 }
                 Some(Err(error)) => {
-                    self.failed.get_or_insert(error);
+                    self.failed = Some(error);
                     param
                 }
                 None => param,

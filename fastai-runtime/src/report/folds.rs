@@ -37,7 +37,7 @@ pub struct FoldSummary {
     /// What ruined its run, if anything did; unknown in records of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ruin: Option<Ruin>,
-    /// The [verdict](super::Summary::lost) on its run, if it was ruined.
+    /// How its run was ruined, with what helps: the beginning of [`lost`](super::Summary::lost), without what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
 }

@@ -9,7 +9,9 @@ use super::page::{marked, page};
 use super::record::metric_names;
 use super::ruined::Ruined;
 use super::summary::Shortfall;
-use super::{Baseline, Evaluation, Record, StageSummary, Status, Summary, folds, gallery, plot, ruin, tables, verdicts};
+use super::{
+    Baseline, Evaluation, Record, StageSummary, Status, Summary, folds, gallery, plot, ruin, tables, verdicts,
+};
 use crate::data::byte_units::in_units;
 use crate::metrics::MetricValue;
 use crate::train::{EpochRow, FitCurve};

@@ -86,6 +86,9 @@ mod tests {
         assert_eq!(ruined(with(&[load(5, Some(3)), fit(6, Some(Course::Diverged))])), Some(2));
         assert_eq!(ruined(with(&[load(5, Some(1)), fit(6, Some(Course::Diverged))])), Some(6));
         assert_eq!(ruined(with(&[load(5, Some(3))])), Some(2));
+        let ends_lost = Summary { stages: with(&[load(5, Some(3))]), ..Summary::default() };
+        let short = "step 3 diverged; what the network predicts cannot be trusted";
+        assert_eq!(ends_lost.lost_in_short().as_deref(), Some(short), "no fit came after it");
         assert_eq!(ruined([&begins[..4], &[load(5, Some(1))][..]].concat()), None, "it was put right");
         assert_eq!(ruined(vec![other(1, StepKind::Save), bad.clone(), load(3, Some(1))]), None, "as it was at first");
         assert_eq!(ruined([&begins[..4], &[other(5, StepKind::Average)][..]].concat()), Some(2));

@@ -4,18 +4,13 @@ use std::fmt;
 
 use fastai_dsl::{BodyState, StepKind};
 
-use super::lineage::{failure, up_to_fit};
+use super::lineage::{failure, fit_before, up_to_fit};
 use super::numbers::metric;
 use super::verdicts::{Change, course};
 use super::{Baseline, Evaluation, FitSetting, Ruin, StageSummary, Summary};
 use crate::data::figures::figure;
 use crate::error::FailedStep;
 use crate::train::{Course, Judgement};
-
-/// What the last fit of these stages reached.
-fn last_fit(stages: &[StageSummary]) -> Option<&Evaluation> {
-    stages.iter().rev().filter(|stage| stage.kind == StepKind::Fit).find_map(|stage| stage.evaluation.as_ref())
-}
 
 impl StageSummary {
     /// The step, as errors name it.
@@ -53,8 +48,11 @@ impl fmt::Display for Ruined<'_> {
 impl Ruin {
     /// What ruined the run of this summary, which may have stopped.
     pub(crate) fn of(summary: &Summary) -> Option<Self> {
-        let (stage, judgement) = summary.ruined_by()?;
-        Some(Ruin { step: stage.step, course: judgement.course, epoch: judgement.epoch })
+        summary.ruined_by().map(Ruin::by)
+    }
+
+    fn by((stage, judgement): (&StageSummary, Judgement)) -> Self {
+        Ruin { step: stage.step, course: judgement.course, epoch: judgement.epoch }
     }
 }
 
@@ -90,7 +88,7 @@ impl Summary {
     /// The `fit` of [`lost`](Self::lost).
     pub(crate) fn ruined(&self) -> Option<Ruined<'_>> {
         let (stage, judgement) = self.ruined_by().filter(|_| !self.smoke)?;
-        let is_last = !self.stages.iter().any(|later| later.kind == StepKind::Fit && later.step > stage.step);
+        let is_last = self.up_to_last_fit().and_then(<[StageSummary]>::last).is_none_or(|last| last.step == stage.step);
         let (stage, judgement, ends) = if judgement.course == Course::Damaged {
             let (stage, judgement, change) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
             let [old, new] = change.fall()?;
@@ -110,7 +108,7 @@ impl Summary {
         let ended = if ends.is_none() { self.r#final.as_ref().map(ended_with) } else { None };
         let in_short = std::iter::once(self.failed_so(stage, judgement.course));
         let in_short: Vec<String> = in_short.chain(ended).chain(outcome.iter().cloned()).collect();
-        let ruin = Ruin { step: stage.step, course: judgement.course, epoch: judgement.epoch };
+        let ruin = Ruin::by((stage, judgement));
         Some(Ruined { stage, ruin, verdict, outcome, in_short: in_short.join("; ") })
     }
 
@@ -134,13 +132,17 @@ impl Summary {
     /// one whose weights a `load` after it put back, or an earlier one that [explains](Course::explains) what that one ended in,
     /// or one that damaged the body if the final measurement is still worse than the one before it.
     pub fn ruined_by(&self) -> Option<(&StageSummary, Judgement)> {
-        let last_fit = || self.stages.iter().rposition(|stage| stage.kind == StepKind::Fit);
-        // Weights of which it is not known how they were trained may have those of the last fit in them.
-        let ended = up_to_fit(&self.stages).or_else(|| Some(&self.stages[..=last_fit()?]));
-        ended.and_then(failure).or_else(|| {
+        self.up_to_last_fit().and_then(failure).or_else(|| {
             let (stage, judgement, _) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
             Some((stage, judgement))
         })
+    }
+
+    /// The stages up to the `fit` whose weights the run ends with.
+    fn up_to_last_fit(&self) -> Option<&[StageSummary]> {
+        let last_fit = || self.stages.iter().rposition(|stage| stage.kind == StepKind::Fit);
+        // Weights of which it is not known how they were trained may have those of the last fit in them.
+        up_to_fit(&self.stages).or_else(|| Some(&self.stages[..=last_fit()?]))
     }
 
     /// What the advice on the fit of this step depends on; what holds for most, for a recipe that is no longer read.
@@ -190,7 +192,7 @@ fn lasting_damage<'a>(
 ) -> Option<(&'a StageSummary, Judgement, Change<'a>)> {
     stages.iter().enumerate().find_map(|(index, stage)| {
         let judgement = stage.judgement.filter(|judgement| judgement.course == Course::Damaged)?;
-        let change = Change::between(last_fit(&stages[..index])?, end)?;
+        let change = Change::between(fit_before(&stages[..index])?.evaluation.as_ref()?, end)?;
         change.fall().map(|_| (stage, judgement, change))
     })
 }

@@ -109,7 +109,7 @@ impl Summary {
         let ruined = self.ruined();
         FoldSummary {
             ruin: ruined.as_ref().map(|ruined| ruined.ruin),
-            lost: ruined.map(|ruined| ruined.to_string()),
+            lost: ruined.map(|ruined| ruined.verdict),
             counts: self.counts,
             r#final: self.r#final.clone(),
             tta: self.tta.clone(),

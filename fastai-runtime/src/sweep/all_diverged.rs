@@ -17,9 +17,11 @@ pub struct AllDiverged {
 }
 
 impl AllDiverged {
-    /// `None` if a candidate has a run that did not diverge, or that has not ended.
+    /// `None` if a candidate has a run that did not diverge, or that has not ended; of one part of a sweep, the other parts have
+    /// some.
     pub(super) fn of(spec: &SweepSpec, table: &Standings) -> Option<Self> {
-        if table.standings.is_empty() || !table.standings.iter().all(|standing| standing.has_diverged()) {
+        let all_diverged = table.standings.iter().all(|standing| standing.has_diverged());
+        if spec.shard.is_some() || table.standings.is_empty() || !all_diverged {
             return None;
         }
         let rates: Vec<Option<f64>> = spec.candidates.iter().map(|candidate| highest_rate(&candidate.recipe)).collect();

@@ -246,7 +246,7 @@ impl Standing {
         self.runs.iter().any(|run| run.ruin.is_some())
     }
 
-    /// Whether each of its runs diverged or lost the numbers, and none is missing.
+    /// Whether each of its runs diverged or lost the numbers; the runs that are missing of one that failed do not count.
     pub(super) fn has_diverged(&self) -> bool {
         let diverged = |ruin: Option<Ruin>| ruin.is_some_and(|ruin| ruin.course == Course::Diverged);
         let ended = match &self.fate {

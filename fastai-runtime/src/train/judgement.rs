@@ -86,7 +86,7 @@ mod tests {
         let explained = |course: Course| {
             let all =
                 [Course::Diverged, Course::SameAnswer, Course::Collapsed, Course::Damaged, Course::NothingLearned];
-            let rest = [Course::Overfitting, Course::Underfitting];
+            let rest = [Course::FarOff, Course::Overfitting, Course::Underfitting];
             all.into_iter().chain(rest).filter(|later| course.explains(*later)).collect::<Vec<_>>()
         };
         let after_collapse = [Course::Collapsed, Course::NothingLearned];

@@ -79,6 +79,8 @@ fn a_run_of_folds_that_diverged_says_so_as_a_whole() {
     let short = summary.lost_in_short().unwrap();
     assert!(short.starts_with("step 2 diverged in folds 1 and 2 of 2; the run ends with accuracy "), "{short}");
     assert!(short.ends_with("what the ensemble predicts cannot be trusted"), "{short}");
+    let lost = summary.lost().unwrap();
+    assert!(!lost.contains("what the network predicts"), "what came of it is said once, of the ensemble: {lost}");
     let said = log.0.lock().unwrap();
     let warned: Vec<&String> = said.iter().filter(|line| line.starts_with("warn ")).collect();
     assert_eq!(warned.last().map(|line| line.as_str()), Some(format!("warn {short}").as_str()), "{warned:?}");

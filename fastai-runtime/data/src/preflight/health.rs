@@ -134,9 +134,9 @@ pub struct FoldsWithout {
 /// A split of the same images that parts hardly any pair that shows nearly the same: at most a tenth as many.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Together {
-    /// The split. It leaves some images of each class for training, holds some out where the recipe's does, and of each class,
-    /// and of all, about as many as were asked for: what lies between the share asked for and what the recipe's split holds
-    /// out, give or take a third of the share or one image.
+    /// The split. It leaves some images of each class for training, and holds some out where the recipe's split does. The number
+    /// that it holds out of each class, and of all images, lies between the share asked for and the number that the recipe's
+    /// split holds out, give or take a third of that share or one image.
     pub split: Valid,
     /// The pairs of which it holds out one image alone, in some fold if it holds out each in turn.
     pub parted: usize,

@@ -152,8 +152,8 @@ fn candidates(valid: &Valid) -> Vec<Valid> {
     }
 }
 
-/// The splits of the same share or number of folds that deal images out like this, as the recipe draws first and then as others
-/// do; none for a split that lists the held-out images.
+/// The splits of the same share or number of folds that deal images out like this, the recipe's own draw first and other draws
+/// after it; none for a split that lists the held-out images.
 pub(crate) fn draws(valid: &Valid, dealing: &Dealing) -> Vec<Valid> {
     match *valid {
         Valid::Random { share, seed, fold }
