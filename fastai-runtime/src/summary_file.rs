@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::RunError;
-use crate::names::visible;
+use crate::error::FailedStep;
+use crate::names::{typed, visible};
 
 /// The name of the file, in the run folder.
 pub(crate) const SUMMARY: &str = "summary.json";
@@ -23,9 +24,11 @@ pub(crate) const RESUME: &str = "resume";
 pub struct RunFailure {
     /// Whether training lost the numbers.
     pub kind: FailureKind,
-    /// The step, counted from 1, that failed, or an earlier one that had lost the network; `None` if the run failed for another
-    /// reason than a step.
+    /// The step, counted from 1, that failed; `None` if the run failed for another reason than a step.
     pub step: Option<usize>,
+    /// The earlier step, counted from 1, that had lost the network, if that one is to blame for the failure of `step`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_by: Option<usize>,
     /// The error, with what helps; it begins with the fold, if one failed.
     pub error: String,
 }
@@ -44,17 +47,16 @@ pub enum FailureKind {
 
 impl RunFailure {
     pub(crate) fn of(error: &RunError) -> Self {
-        let (kind, step) = match error {
-            RunError::Diverged { step, lost_by, .. } => {
-                (FailureKind::LossNotFinite, lost_by.as_ref().or(step.as_ref()))
-            }
-            RunError::LostWeights { step, .. } => (FailureKind::WeightsNotFinite, Some(step)),
+        let (kind, step, lost_by) = match error {
+            RunError::Diverged { step, lost_by, .. } => (FailureKind::LossNotFinite, step.as_ref(), lost_by.as_ref()),
+            RunError::LostWeights { step, .. } => (FailureKind::WeightsNotFinite, Some(step), None),
             RunError::NoRate { step, .. } | RunError::TooLarge { step, .. } | RunError::NoRoom { step, .. } => {
-                (FailureKind::Other, Some(step))
+                (FailureKind::Other, Some(step), None)
             }
-            _ => (FailureKind::Other, None),
+            _ => (FailureKind::Other, None, None),
         };
-        RunFailure { kind, step: step.map(|step| step.number), error: error.to_string() }
+        let number = |step: Option<&FailedStep>| step.map(|step| step.number);
+        RunFailure { kind, step: number(step), lost_by: number(lost_by), error: error.to_string() }
     }
 
     /// What a run that lost its numbers says to those who want its model: `it failed at step 3 (the training loss is no longer a
@@ -66,7 +68,9 @@ impl RunFailure {
             FailureKind::Other => return None,
         };
         let step = self.step.map_or_else(String::new, |number| format!(" at step {number}"));
-        Some(format!("it failed{step} ({why})"))
+        let lost_by =
+            self.lost_by.map_or_else(String::new, |number| format!(", as step {number} had lost the network"));
+        Some(format!("it failed{step} ({why}{lost_by})"))
     }
 }
 
@@ -75,7 +79,7 @@ impl RunFailure {
 pub(crate) fn resuming(folder: &Path) -> Option<String> {
     let mut kept = std::fs::read_dir(folder.join(RESUME)).into_iter().flatten().flatten();
     kept.any(|entry| !keeps_nothing(&entry.file_name()))
-        .then(|| format!("`fastai run --resume {}` goes on with it", folder.display()))
+        .then(|| format!("`fastai run --resume {}` goes on with it", typed(folder)))
 }
 
 /// Whether a file in [`RESUME`] of this name keeps no state: the lock, or a file in the making.
@@ -135,7 +139,6 @@ fn is_whole(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::FailedStep;
 
     #[test]
     fn a_failure_says_whether_training_lost_the_numbers() {
@@ -152,10 +155,13 @@ mod tests {
         let said = "step 3 `fit(10.0, 1)` lost the network: in step 4 `fit(0.001, 1)`, the training loss became NaN in epoch 0";
         assert!(innocent.to_string().starts_with(said), "{innocent}");
         assert!(innocent.to_string().contains("use smaller rates in step 3, or bound"), "{innocent}");
-        assert_eq!(RunFailure::of(&innocent).step, Some(3));
+        let failure = RunFailure::of(&innocent);
+        assert_eq!((failure.kind, failure.step, failure.lost_by), (FailureKind::LossNotFinite, Some(4), Some(3)));
+        let said = "it failed at step 4 (the training loss is no longer a number, as step 3 had lost the network)";
+        assert_eq!(failure.lost_numbers().as_deref(), Some(said));
         let diverged = diverged(step(), None);
         let failure = RunFailure::of(&diverged);
-        assert_eq!((failure.kind, failure.step), (FailureKind::LossNotFinite, Some(3)));
+        assert_eq!((failure.kind, failure.step, failure.lost_by), (FailureKind::LossNotFinite, Some(3), None));
         assert_eq!(failure.error, diverged.to_string());
         let said = failure.lost_numbers().unwrap();
         assert_eq!(said, "it failed at step 3 (the training loss is no longer a number)");
@@ -167,5 +173,16 @@ mod tests {
         let text = serde_json::to_string(&lost).unwrap();
         assert!(text.starts_with("{\"kind\":\"weights_not_finite\",\"step\":3,"), "{text}");
         assert_eq!(serde_json::from_str::<RunFailure>(&text).unwrap(), lost);
+    }
+
+    #[test]
+    fn the_command_that_goes_on_is_one_that_a_shell_reads_back() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("my run");
+        std::fs::create_dir_all(folder.join(RESUME)).unwrap();
+        std::fs::write(folder.join(RESUME).join("lock"), "").unwrap();
+        assert_eq!(resuming(&folder), None);
+        std::fs::write(folder.join(RESUME).join("state"), "").unwrap();
+        assert_eq!(resuming(&folder), Some(format!("`fastai run --resume '{}'` goes on with it", folder.display())));
     }
 }

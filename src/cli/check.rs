@@ -7,11 +7,11 @@ use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::DataSummary;
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Diagnostic, Recipe, Severity, Site, Source};
+use fastai_runtime::names::typed;
 use serde_json::{Value, json};
 
 use super::failure::{Exit, Failure, each};
 use super::numbers::counted;
-use super::paths::typed;
 use super::source;
 
 #[derive(clap::Args)]

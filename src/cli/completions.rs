@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap_complete::Shell;
 use fastai_runtime::RunError;
 use fastai_runtime::atomic::write_atomic;
+use fastai_runtime::names::typed;
 
 use super::failure::Failure;
 use super::program;
@@ -37,7 +38,7 @@ pub fn man(args: &ManArgs) -> Result<(), Failure> {
     let mut program = program().disable_help_subcommand(true);
     program.build();
     let pages = write_pages(&program, &args.out)?;
-    println!("{}: {pages} pages; `man -l {}`", args.out.display(), args.out.join("fastai.1").display());
+    println!("{}: {pages} pages; `man -l {}`", args.out.display(), typed(&args.out.join("fastai.1")));
     Ok(())
 }
 

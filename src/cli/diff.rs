@@ -7,7 +7,7 @@ use fastai_dsl::{Metric, Recipe, Source, canonical_text};
 use fastai_runtime::data::figures;
 use fastai_runtime::engine::{self, Measured, MeasuringLimits};
 use fastai_runtime::metrics::{self, Paired, Truth, paired};
-use fastai_runtime::names::{first_names, visible_name};
+use fastai_runtime::names::{first_names, typed, visible_name};
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::progress::{self, Watch};
 use fastai_runtime::random::{self, Stream};
@@ -16,7 +16,7 @@ use fastai_runtime::report::{InitialWeights, RunFailure, Status, Summary};
 use super::device::ModelDevice;
 use super::failure::Failure;
 use super::numbers::{counted, thousands};
-use super::paths::{shown, typed};
+use super::paths::shown;
 use super::saved;
 use super::table::table;
 

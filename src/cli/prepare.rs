@@ -6,9 +6,9 @@ use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::DataSummary;
 use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::data::summarise;
+use fastai_runtime::names::typed;
 
 use super::failure::{Exit, Failure, each};
-use super::paths::typed;
 use super::source;
 
 #[derive(clap::Args)]

@@ -7,6 +7,7 @@ use fastai_dsl::in_todays_words;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::RecipeText;
 use fastai_runtime::data::figures::figure;
+use fastai_runtime::names::typed;
 use fastai_runtime::report::{Evaluation, Folds, Summary};
 use fastai_runtime::{RunError, RunOptions, engine, progress};
 
@@ -14,7 +15,6 @@ use super::cache;
 use super::device::RecipeDevice;
 use super::failure::Failure;
 use super::memory::NetworkMemory;
-use super::paths::typed;
 
 #[derive(clap::Args)]
 pub struct RunArgs {
@@ -277,7 +277,8 @@ mod tests {
         let said = |folder: Option<&Path>| unfinished(error(), folder, true).text();
         assert_eq!(said(None), Some(error().to_string()));
         let text = format!("fold 2: {}", error());
-        let failure = Some(RunFailure { kind: FailureKind::WeightsNotFinite, step: Some(2), error: text.clone() });
+        let failure =
+            Some(RunFailure { kind: FailureKind::WeightsNotFinite, step: Some(2), lost_by: None, error: text.clone() });
         let run = RunFolder::create(Some(&folder), "A").unwrap();
         run.write_summary(&Summary { failure, ..Summary::default() }).unwrap();
         assert_eq!(said(Some(&folder)), Some(text));

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Recipe, in_todays_words};
+use fastai_runtime::names::typed;
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::report::Summary;
 use fastai_runtime::{RunError, device, engine};
 
 use super::device::ModelDevice;
 use super::failure::Failure;
-use super::paths::typed;
 
 /// The results of a run, in its folder.
 const SUMMARY: &str = "summary.json";

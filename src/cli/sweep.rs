@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastai_dsl::grid::{self, Axis};
 use fastai_dsl::overrides::Override;
 use fastai_dsl::{BodyState, Facts, Plan, Recipe};
+use fastai_runtime::names::typed;
 use fastai_runtime::sweep::{
     self, EndedEarly, Shard, Standings, Stopping, SweepFolder, SweepOptions, SweepOrigin, SweepSpec, Swept,
 };
@@ -17,7 +18,6 @@ use super::combinations::specified;
 use super::device::RecipeDevice;
 use super::failure::{self, Exit, Failure};
 use super::memory::NetworkMemory;
-use super::paths::typed;
 use super::table::table;
 
 #[derive(clap::Args)]

@@ -6,6 +6,7 @@ use fastai_dsl::Metric;
 use fastai_runtime::data::figures::figure;
 use fastai_runtime::engine::{self, Measured, MeasuringLimits, Validated};
 use fastai_runtime::metrics::{ClassRow, ClassScore, Confusion, Thresholds, Truth, class_table, confusion, tag_table};
+use fastai_runtime::names::typed;
 use fastai_runtime::progress::{self, Watch};
 use fastai_runtime::report::{ByClass, Evaluation};
 
@@ -45,8 +46,8 @@ pub struct ValidateArgs {
 
 pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     if let Some(folder) = &args.folder {
-        let data = folder.display();
-        return Err(Failure::Invalid(format!("{data}: another data folder is named: `--data {data}`")));
+        let (shown, data) = (folder.display(), typed(folder));
+        return Err(Failure::Invalid(format!("{shown}: another data folder is named: `--data {data}`")));
     }
     let predictor = args.model.load()?;
     if !args.quiet {

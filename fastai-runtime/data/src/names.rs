@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::path::Path;
 
 /// Returns a text of several lines with every character escaped that is obeyed instead of shown, except line breaks and
 /// tabs.
@@ -39,6 +40,18 @@ pub fn visible_styled(text: &str) -> Cow<'_, str> {
     }
     out += &visible(rest);
     Cow::Owned(out)
+}
+
+/// Returns a path as a command to type has it: visible, and in quotes if a shell would take it apart.
+pub fn typed(path: &Path) -> String {
+    let text = path.display().to_string();
+    let text = visible_name(&text);
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%~".contains(c) || cfg!(windows) && c == '\\';
+    if text.chars().all(is_plain) && !text.is_empty() && !text.starts_with('~') {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// Joins the first `most` names, and says how many more there are: `cat, dog and 4 more`.
@@ -82,6 +95,20 @@ mod tests {
         }
         let json = serde_json::to_string("a\u{202e}\u{85}b\n").unwrap();
         assert_eq!(serde_json::from_str::<String>(&visible(&json)).unwrap(), "a\u{202e}\u{85}b\n");
+    }
+
+    #[test]
+    fn a_shell_reads_back_what_is_typed() {
+        for (path, text) in [
+            ("runs/Cats-2026.1", "runs/Cats-2026.1"),
+            ("/home/käthe/x~", "/home/käthe/x~"),
+            ("my runs/a", "'my runs/a'"),
+            ("~x", "'~x'"),
+            ("it's $5", r"'it'\''s $5'"),
+            ("", "''"),
+        ] {
+            assert_eq!(typed(Path::new(path)), text);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::metrics::Thresholds;
+use crate::names::typed;
 use crate::summary_file::{MODELS, RunFailure};
 use crate::{RunError, summary_file};
 
@@ -64,7 +65,7 @@ impl ModelOrigin {
         if there >= count {
             return None;
         }
-        let resumed = format!("`fastai run --resume {}`", path.display());
+        let resumed = format!("`fastai run --resume {}`", typed(path));
         let next = match &self.failure {
             // It begins with the fold, and ends with what helps; going on would repeat it.
             Some(failure) if failure.lost_numbers().is_some() => failure.error.clone(),
@@ -103,8 +104,10 @@ mod tests {
     fn a_fold_that_failed_is_named_and_going_on_is_proposed_where_it_may_help() {
         let of = |each: usize, failure: Option<(FailureKind, &str)>| {
             let folds = FoldsOrigin { count: 3, each: vec![IgnoredAny; each], thresholds: None };
-            let failure =
-                failure.map(|(kind, error)| RunFailure { kind, step: Some(2), error: format!("fold 2: {error}") });
+            let failure = failure.map(|(kind, error)| {
+                let error = format!("fold 2: {error}");
+                RunFailure { kind, step: Some(2), lost_by: None, error }
+            });
             let (name, recipe, classes) = ("A".to_string(), String::new(), Vec::new());
             let run = ModelOrigin { name, recipe, task: TaskKind::SingleLabel, classes, folds: Some(folds), failure };
             run.lacks_folds(Path::new("run"))

@@ -34,12 +34,18 @@ pub struct FoldSummary {
     pub seconds: f64,
     /// Whether it wrote a report.
     pub report: bool,
-    /// What ruined its run, if anything did; unknown in records of earlier versions.
+    /// How its run was ruined, if it was; unknown in records of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ruin: Option<Ruin>,
-    /// How its run was ruined, with what helps: the beginning of [`lost`](super::Summary::lost), without what came of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lost: Option<String>,
+    pub lost: Option<LostFold>,
+}
+
+/// How the run of a fold was ruined.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LostFold {
+    /// What ruined it.
+    pub ruin: Ruin,
+    /// That in words, with what helps: the beginning of [`lost`](super::Summary::lost), without what came of it.
+    pub verdict: String,
 }
 
 /// A metric over the folds.
@@ -87,7 +93,7 @@ impl Folds {
 pub(super) fn section(folds: &Folds) -> Markup {
     let spread = folds.spread();
     let finds = folds.each.iter().any(|fold| !fold.found_rates.is_empty());
-    let fails = folds.each.iter().any(|fold| fold.ruin.is_some());
+    let fails = folds.each.iter().any(|fold| fold.lost.is_some());
     let augmented = folds.is_augmented();
     html! {
         h2 { "Folds" @if augmented { ", with test-time augmentation" } }
@@ -122,7 +128,7 @@ pub(super) fn section(folds: &Folds) -> Markup {
                     }
                     @if finds { td { (rates(&fold.found_rates)) } }
                     td.n { (duration(fold.seconds)) }
-                    @if fails { td { @if let Some(ruin) = &fold.ruin { span.note { (ruin.to_string()) } } } }
+                    @if fails { td { @if let Some(lost) = &fold.lost { span.note { (lost.ruin.to_string()) } } } }
                 } }
                 @if !spread.is_empty() {
                     tr.first {
@@ -193,8 +199,9 @@ mod tests {
             assert!(of_tta.contains(part), "{part}: {of_tta}");
         }
         assert!(!of_plain.contains("diverged"));
-        let ruin = Some(Ruin { step: 1, course: Course::Diverged, epoch: 0 });
-        let failed = page(FoldSummary { ruin, ..plain });
+        let ruin = Ruin { step: 1, course: Course::Diverged, epoch: 0 };
+        let lost = Some(LostFold { ruin, verdict: "take a tenth of it".into() });
+        let failed = page(FoldSummary { lost, ..plain });
         assert!(failed.contains("<span class=\"note\">diverged at epoch 0 of step 2</span>"), "{failed}");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::ruined::{UNTRUSTED, did, ended_with, numbered};
-use super::{Ruin, Summary};
+use super::{LostFold, Ruin, Summary};
 use crate::train::Course;
 
 /// The folds of a run whose training failed, and what the run says of them.
@@ -26,11 +26,12 @@ impl Summary {
     /// The complete folds whose training failed; `None` if there are none, and of a run without folds.
     pub(crate) fn lost_folds(&self) -> Option<LostFolds> {
         let folds = self.folds.as_ref()?;
-        let each = || (1..).zip(&folds.each);
-        let (first, verdict) = each().find_map(|(number, fold)| Some((number, fold.lost.as_ref()?)))?;
-        let ruins: Vec<(usize, Ruin)> = each().filter_map(|(number, fold)| Some((number, fold.ruin?))).collect();
+        let numbered_folds = (1..).zip(&folds.each);
+        let lost: Vec<(usize, &LostFold)> =
+            numbered_folds.filter_map(|(number, fold)| Some((number, fold.lost.as_ref()?))).collect();
+        let (first, LostFold { verdict, .. }) = lost.first()?;
         let mut alike: Vec<(usize, Course, Vec<usize>)> = Vec::new();
-        for (number, Ruin { step, course, .. }) in &ruins {
+        for (number, LostFold { ruin: Ruin { step, course, .. }, .. }) in &lost {
             match alike.iter_mut().find(|(other, led, _)| (other, led) == (step, course)) {
                 Some((.., numbers)) => numbers.push(*number),
                 None => alike.push((*step, *course, vec![*number])),
@@ -48,7 +49,7 @@ impl Summary {
         let in_short: Vec<String> =
             in_short.chain(self.r#final.as_ref().map(ended_with)).chain(outcome.iter().cloned()).collect();
         let verdict = std::iter::once(format!("fold {first}: {verdict}"));
-        let numbers: Vec<usize> = ruins.iter().map(|(number, _)| *number).collect();
+        let numbers: Vec<usize> = lost.iter().map(|(number, _)| *number).collect();
         Some(LostFolds {
             which: format!("{} of {}", numbered("fold", &numbers), folds.count),
             verdict: verdict.chain(outcome).collect::<Vec<_>>().join("; "),
@@ -66,11 +67,11 @@ mod tests {
     use super::*;
 
     fn fold(ruin: Option<(usize, Course)>) -> FoldSummary {
-        FoldSummary {
-            ruin: ruin.map(|(step, course)| Ruin { step, course, epoch: 0 }),
-            lost: ruin.map(|(step, _)| format!("step {} `fit(10.0, 1)`: take a tenth of it", step + 1)),
-            ..FoldSummary::default()
-        }
+        let lost = |(step, course): (usize, Course)| LostFold {
+            ruin: Ruin { step, course, epoch: 0 },
+            verdict: format!("step {} `fit(10.0, 1)`: take a tenth of it", step + 1),
+        };
+        FoldSummary { lost: ruin.map(lost), ..FoldSummary::default() }
     }
 
     fn summary(count: usize, each: Vec<FoldSummary>) -> Summary {

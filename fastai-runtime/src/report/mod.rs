@@ -34,7 +34,7 @@ pub use evaluation::{ByClass, Counts, Evaluation, MeasuredSet};
 pub(crate) use fit_setting::FitSetting;
 pub use folder::RunFolder;
 pub(crate) use folder::{claim_folder, refuse_link};
-pub use folds::{FoldSummary, Folds, Spread};
+pub use folds::{FoldSummary, Folds, LostFold, Spread};
 pub use gallery::{Gallery, GalleryGroup, GalleryImage};
 pub(crate) use lineage::{fit_before, inherited, lost_before};
 pub(crate) use model_verdict::saving_step;

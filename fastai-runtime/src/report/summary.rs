@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::{Direction, MetricKind, StepKind, TaskKind, blank_is_none};
 use serde::{Deserialize, Serialize};
 
-use super::{ByClass, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights};
+use super::{ByClass, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights, LostFold};
 use crate::data::figures::figure;
 use crate::device::HalfFloat;
 use crate::metrics::number_or_nan;
@@ -106,10 +106,8 @@ pub struct Summary {
 impl Summary {
     /// What a run of folds keeps of this run of one; `report` says whether it wrote a page.
     pub(crate) fn of_fold(&self, report: bool) -> FoldSummary {
-        let ruined = self.ruined();
         FoldSummary {
-            ruin: ruined.as_ref().map(|ruined| ruined.ruin),
-            lost: ruined.map(|ruined| ruined.verdict),
+            lost: self.ruined().map(|ruined| LostFold { ruin: ruined.ruin, verdict: ruined.verdict }),
             counts: self.counts,
             r#final: self.r#final.clone(),
             tta: self.tta.clone(),

@@ -226,3 +226,49 @@ fn write_runs(standings: &Standings, out: &mut dyn std::io::Write) -> std::io::R
     }
     csv.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{TrialEnd, TrialResult};
+    use super::super::{Candidate, Ruin};
+    use super::*;
+    use crate::engine::HeldOut;
+    use crate::metrics::{Probabilities, Truth};
+    use crate::report::Evaluation;
+    use crate::train::Course;
+
+    #[test]
+    fn the_best_of_a_sweep_of_which_none_ended_sound_says_so() {
+        let text = "A { task: single_label, data: folders { root: \"d\" }, transforms: side_on { size: 64 }, \
+                    model: squeezenet1_1, metrics: [accuracy], train: { fit(0.01, 4); } }";
+        let recipe = RecipeText::new("a.recipe", text, &[]).result.unwrap().recipe;
+        let candidate = Candidate { settings: Vec::new(), folds: vec![recipe.clone()], recipe: recipe.clone() };
+        let spec = SweepSpec {
+            candidates: vec![candidate],
+            seeds: vec![recipe.seed()],
+            stopping: Stopping::Never,
+            shard: None,
+            origin: SweepOrigin::default(),
+        };
+        let truth = Truth::Classes(Vec::new());
+        let held_out = HeldOut { ids: Vec::new(), probabilities: Probabilities::default(), augmented: None, truth };
+        let ruin = Some(Ruin { step: 0, course: Course::NothingLearned, epoch: 1 });
+        let (evaluation, classes) = (Evaluation { val_loss: 0.7, ..Evaluation::default() }, Vec::new());
+        let result = TrialResult { evaluation, seconds: 1.0, held_out, classes, ruin };
+        let mut trial = Trial::new(spec.trials()[0], &recipe);
+        trial.end = Some(TrialEnd::Complete(Box::new(result)));
+        let trials = [trial];
+        let standings = Standings::new(&spec, &trials, &|_| true);
+        let diverged = AllDiverged::of(&spec, &standings);
+        assert_eq!(diverged, None, "it is the best there is");
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = SweepFolder::create(Some(scratch.path()), "A", &spec.origin).unwrap();
+        folder.write_results(&spec, &standings, &trials, diverged.as_ref()).unwrap();
+        let written = |name: &str| std::fs::read_to_string(scratch.path().join(name)).unwrap();
+        let (best, page) = (written(BEST), written("report.html"));
+        let fate = "ended sound; this one: nothing learned at epoch 1 of step 1.";
+        assert_eq!(best, format!("// No combination of the sweep {fate}\n{}", recipe.kept_text()));
+        assert!(RecipeText::new(BEST, &best, &[]).result.is_ok(), "{best}");
+        assert!(page.contains(&format!("No candidate {fate}")) && !page.contains("TRAINING FAILED"), "{page}");
+    }
+}

@@ -90,9 +90,9 @@ pub enum Fate {
     Failed {
         /// Why.
         why: String,
-        /// Whether the training of each run that failed lost the numbers.
+        /// Whether each of its runs that began diverged or lost the numbers, as far as it went.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        lost_numbers: bool,
+        diverged: bool,
     },
 }
 
@@ -193,10 +193,7 @@ impl Standing {
         let scores: Vec<f64> = runs.iter().map(|run| run.score).collect();
         let (mean, deviation) = metrics::mean_and_deviation(&scores);
         let fate = match own.iter().find_map(|trial| trial.failure()) {
-            Some(why) => {
-                let mut failed = own.iter().filter(|trial| trial.failure().is_some());
-                Fate::Failed { why: why.to_string(), lost_numbers: failed.all(|trial| trial.has_lost_numbers()) }
-            }
+            Some(why) => Fate::Failed { why: why.to_string(), diverged: own.iter().all(|trial| trial.has_diverged()) },
             None if runs.len() == wanted => Fate::Complete,
             None if !alive => {
                 let epoch = own.iter().map(|trial| trial.epochs).max().unwrap_or(0);
@@ -246,14 +243,14 @@ impl Standing {
         self.runs.iter().any(|run| run.ruin.is_some())
     }
 
-    /// Whether each of its runs diverged or lost the numbers; the runs that are missing of one that failed do not count.
+    /// Whether each of its runs diverged or lost the numbers; of one that failed, those that never began do not count.
     pub(super) fn has_diverged(&self) -> bool {
         let diverged = |ruin: Option<Ruin>| ruin.is_some_and(|ruin| ruin.course == Course::Diverged);
         let ended = match &self.fate {
             Fate::Complete => true,
             Fate::Unfinished => false,
             Fate::Stopped { ruin, .. } => diverged(*ruin),
-            Fate::Failed { lost_numbers, .. } => *lost_numbers,
+            Fate::Failed { diverged, .. } => *diverged,
         };
         ended && self.runs.iter().all(|run| diverged(run.ruin))
     }
@@ -302,6 +299,9 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
+    use fastai_dsl::source::RecipeText;
+
+    use super::super::trial::TrialEnd;
     use super::*;
 
     /// A candidate with one run of this score, ruined or not.
@@ -339,7 +339,7 @@ mod tests {
         };
         let dead = Some(Ruin { step: 0, course: Course::Diverged, epoch: 0 });
         let worse = standing(4, Fate::Complete, 0.7, Some(Course::NothingLearned));
-        let fate = Fate::Failed { why: "no".into(), lost_numbers: false };
+        let fate = Fate::Failed { why: "no".into(), diverged: false };
         let failed = Standing { runs: Vec::new(), ..standing(5, fate, f64::NAN, None) };
         let (stopped, dead) = (stopped(3, 0.6, None), stopped(6, 0.8, dead));
         assert_eq!(dead.fate_in_words(1), "stopped after 1 of 4 epochs, at 0.8000; diverged at epoch 0 of step 1");
@@ -354,7 +354,7 @@ mod tests {
         assert!(of(Fate::Complete, Some(Course::Diverged)));
         assert!(!of(Fate::Complete, Some(Course::NothingLearned)) && !of(Fate::Complete, None));
         assert!(!of(Fate::Unfinished, Some(Course::Diverged)), "another seed may do better");
-        let failed = |lost_numbers| Fate::Failed { why: "no".into(), lost_numbers };
+        let failed = |diverged| Fate::Failed { why: "no".into(), diverged };
         assert!(of(failed(true), Some(Course::Diverged)) && !of(failed(true), None));
         assert!(!of(failed(false), Some(Course::Diverged)));
         let stopped = |course| {
@@ -363,6 +363,35 @@ mod tests {
             Standing { runs: Vec::new(), ..standing(0, fate, 0.5, None) }.has_diverged()
         };
         assert!(stopped(Course::Diverged) && !stopped(Course::Collapsed));
+    }
+
+    #[test]
+    fn a_candidate_that_lost_one_seed_has_not_diverged_while_another_is_paused_sound() {
+        let text = "A { task: single_label, data: folders { root: \"d\" }, transforms: side_on { size: 64 }, \
+                    model: squeezenet1_1, metrics: [accuracy], train: { fit(0.01, 4); } }";
+        let recipe = RecipeText::new("a.recipe", text, &[]).result.unwrap().recipe;
+        let candidate = Candidate { settings: Vec::new(), folds: vec![recipe.clone()], recipe: recipe.clone() };
+        let trial = |seed| Trial::new(TrialKey { candidate: 0, fold: 0, seed }, &recipe);
+        let of = |own: &[&Trial]| Standing::new(0, &candidate, own, 2, true).has_diverged();
+        let lost = |seed| {
+            let mut lost = trial(seed);
+            lost.end = Some(TrialEnd::LostNumbers("the loss became NaN".into()));
+            lost
+        };
+        let paused = |courses: &[Option<Course>]| {
+            let mut paused = trial(2);
+            paused.rungs = vec![0.5; courses.len()];
+            let ruin = |course: &Option<Course>| course.map(|course| Ruin { step: 0, course, epoch: 0 });
+            paused.ruins = courses.iter().map(ruin).collect();
+            of(&[&lost(1), &paused])
+        };
+        assert!(of(&[&lost(1)]) && of(&[&lost(1), &lost(2)]));
+        assert!(paused(&[Some(Course::Diverged)]) && paused(&[None, Some(Course::Diverged)]));
+        assert!(!paused(&[None]) && !paused(&[Some(Course::Collapsed)]));
+        assert!(!paused(&[Some(Course::Diverged), None]), "it has learned anew");
+        let mut failed = trial(2);
+        failed.end = Some(TrialEnd::Failed("too large".into()));
+        assert!(!of(&[&lost(1), &failed]));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::engine::HeldOut;
 use crate::error::ResumeError;
 use crate::report::{Evaluation, Ruin, Summary};
 use crate::sealed::{read_sealed, write_sealed};
+use crate::train::Course;
 
 /// The kind of a trial's file.
 const KIND: &str = "fastai trial 2";
@@ -133,9 +134,15 @@ impl Trial {
         }
     }
 
-    /// Whether it failed because its training lost the numbers.
-    pub(super) fn has_lost_numbers(&self) -> bool {
-        matches!(self.end, Some(TrialEnd::LostNumbers(_)))
+    /// Whether its training diverged or lost the numbers, at its end or where it paused last.
+    pub(super) fn has_diverged(&self) -> bool {
+        let ruin = match &self.end {
+            Some(TrialEnd::LostNumbers(_)) => return true,
+            Some(TrialEnd::Failed(_)) => return false,
+            Some(TrialEnd::Complete(result)) => result.ruin,
+            None => self.ruins.last().copied().flatten(),
+        };
+        ruin.is_some_and(|ruin| ruin.course == Course::Diverged)
     }
 
     /// The score after rung `rung`, or at the end if that came first; `None` for a trial that failed or is not that far.
@@ -195,7 +202,6 @@ mod tests {
 
     use super::*;
     use crate::metrics::{Probabilities, Truth};
-    use crate::train::Course;
 
     #[test]
     fn what_ruined_a_trial_is_new_at_one_rung_alone() {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use fastai_runtime::RunError;
 use fastai_runtime::atomic::write_atomic;
+use fastai_runtime::names::typed;
 
 use super::failure::Failure;
-use super::paths::typed;
 
 #[derive(clap::Args)]
 pub struct NewArgs {

@@ -21,10 +21,8 @@ pub struct AcrossFolds(OnceLock<Health>);
 impl AcrossFolds {
     /// Fills in what concerns all folds, as `find` finds it, without the files that cannot be decoded, unless another fold has.
     pub(super) fn fill(&self, find: impl FnOnce(&[(PathBuf, String)]) -> Health, health: &mut Health) {
-        let is_first = self.0.get().is_none();
         let found = self.0.get_or_init(|| find(&health.skipped)).clone();
-        let Health { compared, near, removable, together, cut, unmeasured, lacking, .. } = found;
-        health.compared = if is_first { compared } else { 0 };
+        let Health { near, removable, together, cut, unmeasured, lacking, .. } = found;
         health.cut = Truncated { near: cut.near, ..health.cut };
         (health.near, health.removable, health.together) = (near, removable, together);
         (health.unmeasured, health.lacking) = (unmeasured, lacking);
@@ -83,4 +81,40 @@ fn measure(valid: &Valid, classes: &[String], rows: &[SourceRow], skipped: &[(Pa
     }
     health.unmeasured = lacking.remove(&Vec::from_iter(1..=folds)).unwrap_or_default();
     health.lacking = lacking.into_iter().map(|(folds, classes)| FoldsWithout { folds, classes }).collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_fold_searches_and_the_others_take_over_what_it_found() {
+        let path = |name: &str| PathBuf::from(name);
+        let lacking = vec![FoldsWithout { folds: vec![2], classes: vec!["v".into()] }];
+        let found = Health {
+            images: 60,
+            near: vec![[path("a"), path("b")]],
+            removable: vec![path("b")],
+            cut: Truncated { near: true, ..Truncated::default() },
+            unmeasured: vec!["w".into()],
+            lacking: lacking.clone(),
+            ..Health::default()
+        };
+        let (across, mut searches) = (AcrossFolds::default(), Vec::new());
+        for (fold, images) in [40, 41, 42].into_iter().enumerate() {
+            let skipped = vec![(path(["c", "d", "e"][fold]), "no image".to_string())];
+            let cut = Truncated { identical: true, ..Truncated::default() };
+            let mut health = Health { images, skipped: skipped.clone(), cut, ..Health::default() };
+            let search = |skipped: &[(PathBuf, String)]| {
+                searches.push(skipped.to_vec());
+                found.clone()
+            };
+            across.fill(search, &mut health);
+            assert_eq!((health.images, &health.skipped), (images, &skipped), "what is its own stays");
+            assert_eq!(health.cut, Truncated { near: true, identical: true, contradictory: false });
+            assert_eq!((&health.near, &health.removable), (&found.near, &found.removable));
+            assert_eq!((&health.unmeasured, &health.lacking), (&found.unmeasured, &lacking));
+        }
+        assert_eq!(searches, [vec![(path("c"), "no image".to_string())]]);
+    }
 }

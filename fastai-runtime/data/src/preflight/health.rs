@@ -16,9 +16,6 @@ pub struct Health {
     pub images: usize,
     /// Files decoded; the others were known from an earlier run.
     pub decoded: usize,
-    /// Images that were compared with others to find those that show nearly the same; 0 for a fold that takes over what
-    /// another fold of its run found.
-    pub compared: usize,
     /// Files left out because they cannot be decoded, with the reason.
     pub skipped: Vec<(PathBuf, String)>,
     /// Training images left out because a validation image has identical bytes, with that image.

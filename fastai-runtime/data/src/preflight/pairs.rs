@@ -19,7 +19,6 @@ pub(super) const MOST: usize = 10_000;
 pub(super) fn compare_parts(dataset: &Dataset, looks: &Described, stop: &StopSignal, health: &mut Health) {
     let [train, valid] =
         [&dataset.train, &dataset.valid].map(|part| sights(part.iter().map(|item| item.path.as_path()), looks));
-    health.compared = train.len() + valid.len();
     (health.near, health.cut.near) = nearby::near(&train, &valid, MOST, stop);
 }
 

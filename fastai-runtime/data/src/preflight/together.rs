@@ -69,7 +69,6 @@ pub(super) fn survey_folds(
 ) {
     let lookalikes = Lookalikes::among(rows.iter().map(|row| row.path.as_path()), looks, stop);
     let cut = lookalikes.cut;
-    health.compared = lookalikes.among;
     let images = Images::new(dataset.task, rows, &lookalikes);
     let own = images.divided(&data.valid);
     let parted = images.pairs.iter().zip(&own.parted).filter(|(_, parted)| **parted);
@@ -85,8 +84,6 @@ struct Lookalikes {
     pairs: BTreeSet<[PathBuf; 2]>,
     /// Whether these are only some of the pairs.
     cut: bool,
-    /// The number of images among which they are.
-    among: usize,
 }
 
 impl Lookalikes {
@@ -94,7 +91,7 @@ impl Lookalikes {
         let all = pairs::sights(paths, looks);
         // Each pair is found from both of its images.
         let (found, cut) = nearby::near(&all, &all, 2 * pairs::MOST, stop);
-        Lookalikes { pairs: found.into_iter().map(sorted).collect(), cut, among: all.len() }
+        Lookalikes { pairs: found.into_iter().map(sorted).collect(), cut }
     }
 }
 

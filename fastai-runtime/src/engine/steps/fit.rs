@@ -121,7 +121,8 @@ fn has_few(session: &Session<'_>) -> bool {
 fn conditions(session: &Session<'_>, index: usize, trains_body: bool) -> Against {
     // Of a model that was put back, no predictions are at hand that would tell harm from chance.
     let stages = &session.summary.stages;
-    let goes_on = stages.iter().rfind(|stage| stage.kind.changes_weights()).is_some_and(|last| last.kind == StepKind::Fit);
+    let goes_on =
+        stages.iter().rfind(|stage| stage.kind.changes_weights()).is_some_and(|last| last.kind == StepKind::Fit);
     let before = fit_before(stages).filter(|_| goes_on).and_then(|fit| fit.evaluation.as_ref());
     Against {
         constant: session.constant_loss,

@@ -29,15 +29,15 @@ use crate::metrics::{Probabilities, Truth, mean};
 ///
 /// All methods may panic if `truth` belongs to a task that the criterion does not support.
 pub trait Criterion: Debug + Send + Sync {
-    /// Mean loss `[1]` of logits `[batch, class]`, in training. `targets` are the rows of `truth` that belong to the batch,
+    /// Mean loss `[1]` of logits `[batch, output]`, in training. `targets` are the rows of `truth` that belong to the batch,
     /// with the shares of mixed images.
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1>;
 
-    /// The loss of each image alone, of logits `[image, class]`, in double precision, without smoothing and mixing. The
+    /// The loss of each image alone, of logits `[image, output]`, in double precision, without smoothing and mixing. The
     /// differences between images tell how certain their mean is.
     fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64>;
 
-    /// Mean loss of all images in `truth`, of logits `[image, class]`. The default is the mean of
+    /// Mean loss of all images in `truth`, of logits `[image, output]`. The default is the mean of
     /// [`of_images`](Self::of_images); a criterion that weighs images overrides it.
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
         mean(&self.of_images(logits, truth))
