@@ -59,16 +59,16 @@ class Bench:
         self.args, self.cache = args, scratch / "cache"
 
     def run(self, of, network, steps, seed, weights="pretrained"):
-        """Returns the last fit's score and the suggestions of the finders."""
+        """Returns the last fit's score, 0 if it lost the numbers, and the suggestions of the finders."""
         _, task, metric, data, transforms = of
         text = (
             f"Bench {{ task: {task}, data: {data}, transforms: {transforms} {{ size: {self.args.size} }}, "
             f"model: {network} {{ weights: {weights} }}, metrics: [{metric}], train: {{ {steps} }}, }}\n"
         )
         with tempfile.TemporaryDirectory() as folder:
-            _, summary = run_recipe(self.args.program, text, folder, seed, ["--cache", self.cache])
+            _, summary = run_recipe(self.args.program, text, folder, seed, ["--cache", self.cache], may_diverge=True)
         suggestions = [stage["suggestion"] for stage in summary["stages"] if stage["kind"] == "lr_find"]
-        return metric_of(summary["final"], metric), suggestions
+        return 0.0 if summary.get("failure") else metric_of(summary["final"], metric), suggestions
 
     def head(self, of, network, rates, seeds):
         cycle = f"1, cycle_len = {self.args.epochs}"

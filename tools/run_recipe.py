@@ -18,20 +18,24 @@ def usage_of(doc, seeds):
     return usage
 
 
-def call(program, *arguments, folder=None):
-    """What the program prints; ends with what went wrong if it fails."""
+def call(program, *arguments, folder=None, may_fail=lambda: False):
+    """What the program prints; ends with what went wrong if it fails, unless it may have failed."""
     done = subprocess.run([str(word) for word in (program, *arguments)], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
+    if done.returncode and not may_fail():
         sys.exit(f"{' '.join(map(str, arguments))}\nended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.stdout
 
 
-def run_recipe(program, text, folder, seed, options=()):
-    """Runs the recipe of that text in `folder`, which must not hold a run yet; returns the run's folder and its summary."""
+def run_recipe(program, text, folder, seed, options=(), may_diverge=False):
+    """Runs the recipe of that text in `folder`, which must not hold a run yet; returns the run's folder and its summary.
+
+    With `may_diverge`, also the summary of a run that failed because it lost the numbers."""
     recipe, run = pathlib.Path(folder, "tried.recipe"), pathlib.Path(folder, "run")
     recipe.write_text(text)
-    call(program, "run", recipe, "--out", run, "--seed", seed, "--device", "cpu", "--quiet", *options)
-    return run, json.loads((run / "summary.json").read_text())
+    summary = lambda: json.loads((run / "summary.json").read_text())
+    lost = lambda: may_diverge and summary()["failure"]["kind"] in ("loss_not_finite", "weights_not_finite")
+    call(program, "run", recipe, "--out", run, "--seed", seed, "--device", "cpu", "--quiet", *options, may_fail=lost)
+    return run, summary()
 
 
 def metric_of(evaluation, column):

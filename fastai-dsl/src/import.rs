@@ -12,9 +12,9 @@ use crate::translation::World;
 pub struct Imported {
     /// The recipe, formatted. It may have errors: whoever wrote the notebook knows what is missing.
     pub text: String,
-    /// Statements that became a part of the recipe.
+    /// Statements that became a part of the recipe, some of them but in part.
     pub translated: usize,
-    /// Statements that stand in the recipe as comments.
+    /// Statements that stand in the recipe as comments; one that was translated in part counts as both.
     pub comments: usize,
     /// Imports, magics and shell commands, which a recipe does not need.
     pub left_out: usize,

@@ -533,6 +533,17 @@ fn what_differs_or_has_no_equivalent_stays_with_its_reason() {
     }
     let source = RecipeText::new("odd.recipe", text, &[]);
     assert!(!source.diagnostics().has_errors(), "{text}\n{}", source.render(false));
+    // A statement of which only a part was translated stands there too, and counts.
+    let partly = fastai_dsl::import::notebook(
+        "Partly",
+        [
+            "data = ImageClassifierData.from_paths('d', tfms=tfms_from_model(resnet34, 64))",
+            "data = data.resize(int(sz*1.3), 'tmp')",
+            "learn = ConvLearner.pretrained(resnet34, data)\nlearn.fit(1e-2, 1)",
+        ],
+    );
+    assert!(partly.text.contains("// data = data.resize(int(sz*1.3), 'tmp')"), "{}", partly.text);
+    assert_eq!((partly.translated, partly.comments), (4, 1), "{}", partly.text);
     // Nothing at all is still a recipe's text.
     let nothing = fastai_dsl::import::notebook("Nothing", ["x = 1", "print(x)"]);
     assert!(nothing.text.contains("The notebook does not say"), "{}", nothing.text);

@@ -1,7 +1,7 @@
 //! A recipe held to the summary of its data.
 
 use fastai_dsl::catalog::ERRORS;
-use fastai_dsl::prepared::{Cells, DataSummary};
+use fastai_dsl::prepared::{Cells, DataSummary, LISTED_SIZES, OTHER_SIZES};
 use fastai_dsl::source::RecipeText;
 
 const RECIPE: &str = r#"Dogs {
@@ -52,6 +52,23 @@ fn text_and_back() {
     let mut other = summary();
     other.classes.insert("pug".into(), (9, 3));
     assert_eq!(summary().differences(&other), ["- class \"pug\" 10 2", "+ class \"pug\" 9 3"]);
+}
+
+#[test]
+fn a_size_that_takes_the_place_of_another_in_the_list_has_not_changed() {
+    let others = OTHER_SIZES;
+    let listed = |first: u32| (first..first + LISTED_SIZES as u32).map(|width| ((width, 9), 1));
+    let of = |sizes: &mut dyn Iterator<Item = ((u32, u32), u64)>| DataSummary { sizes: sizes.collect(), ..summary() };
+    // An image of the first size is gone, so that another size is listed in its place.
+    let before = of(&mut listed(1).chain([(others, 32)]));
+    let now = of(&mut listed(2).chain([(others, 31)]));
+    assert_eq!(before.differences(&now), ["- size 0x0 33", "+ size 0x0 32"]);
+    let moved = of(&mut listed(2).chain([(others, 32)]));
+    assert!(before.differences(&moved).is_empty(), "{:?}", before.differences(&moved));
+    // Where all sizes are listed, 0 x 0 is an image whose header cannot be read.
+    let sound = of(&mut [((4, 3), 5), ((5, 3), 1)].into_iter());
+    let broken = of(&mut [((4, 3), 5), (others, 1)].into_iter());
+    assert_eq!(sound.differences(&broken), ["- size 5x3 1", "+ size 0x0 1"]);
 }
 
 #[test]

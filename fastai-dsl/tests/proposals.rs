@@ -581,6 +581,35 @@ fn a_path_that_leaves_the_data_is_proposed_where_it_stands() {
 }
 
 #[test]
+fn what_an_override_is_answered_with_can_be_typed() {
+    let text = recipe("single_label", "[accuracy]", "", "let lr = 1e-2; fit(lr, 1);");
+    let search = "a search, with what holds where it finds nothing: `--set 'lr=lr_find(or = 1e-2)'`";
+    for (set, code, wanted) in [
+        ("optimizer.momentum=0.5", "E0605", "`--set 'optimizer=sgd { momentum: 0.5 }'` adds it"),
+        ("optimizer.betas=[0.8, 0.9]", "E0605", "`--set 'optimizer=adamw { betas: [0.8, 0.9] }'` adds it"),
+        ("optimizer.momentum=9", "E0605", "`--set 'optimizer=sgd'` adds it"),
+        ("lr=lr_find", "E0301", search),
+    ] {
+        let said = help(&text, &[set], code);
+        assert_eq!(said.trim_start_matches("the recipe has no `optimizer`; "), wanted, "{set}");
+        passes(&text, &[said.split_once("--set '").unwrap().1.split_once('\'').unwrap().0]);
+    }
+    let shown = read(&text, &["seed=-1"]).render(false);
+    assert!(shown.contains("`seed` must be 0 to 9007199254740991, got -1"), "{shown}");
+}
+
+#[test]
+fn a_text_of_utf_16_is_converted_from_it() {
+    let said = |bytes: &[u8]| RecipeText::from_bytes("a.recipe", bytes, &[]).render(false);
+    let wide = |mark: [u8; 2]| said(&[&mark[..], b"D\0e\0"].concat());
+    for shown in [wide([0xff, 0xfe]), wide([0xfe, 0xff])] {
+        assert!(shown.contains("`iconv -f UTF-16 -t UTF-8 a.recipe`"), "{shown}");
+    }
+    let shown = said(b"// caf\xe9\n");
+    assert!(shown.contains("`iconv -f LATIN1 -t UTF-8 a.recipe`"), "{shown}");
+}
+
+#[test]
 fn an_error_of_an_override_shows_the_override_and_not_the_file() {
     let text = recipe("single_label", "[accuracy]", "clip: 1.0,", "let lr = 1e-2; fit(lr, 1);");
     for set in ["metrics=F1", "clip=off", "data.batch=x", "data.encoding=utf16", "label_smoothing=2"] {

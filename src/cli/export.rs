@@ -17,7 +17,7 @@ pub struct ExportArgs {
     /// Another model of the run than its last: the NAME of `save("NAME")`
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// The file; beside the model, with the suffix `.onnx`, unless given
+    /// The file; beside the model, with the suffix `.onnx`, or `.pixels.onnx` with `--pixels`, unless given
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Take 8-bit RGB pixels `[batch, size, size, 3]` and normalise them in the model, instead of normalised ones `[batch,
@@ -35,9 +35,11 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
     let predictor = Predictor::load(&args.run, args.model.as_deref(), &picked.device)?;
     saved::warn_of_run(&args.run, args.model.as_deref());
     let name = args.model.as_deref().unwrap_or("final");
+    // Models of different inputs do not replace one another.
+    let suffix = if args.pixels { "pixels.onnx" } else { "onnx" };
     let out = args.out.clone().unwrap_or_else(|| match args.run.is_dir() {
-        true => args.run.join("models").join(name).with_extension("onnx"),
-        false => args.run.with_extension("onnx"),
+        true => args.run.join("models").join(name).with_extension(suffix),
+        false => args.run.with_extension(suffix),
     });
     let bytes = predictor.onnx(args.pixels)?;
     write_atomic(&out, |file| file.write_all(&bytes))?;

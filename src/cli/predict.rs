@@ -55,7 +55,7 @@ pub struct PredictArgs {
     /// largest value and then the mean of each channel of the body's last map
     #[arg(long, value_name = "FILE")]
     embeddings: Option<PathBuf>,
-    /// Say nothing but the result and errors
+    /// Say nothing but the result, warnings and errors
     #[arg(long, short)]
     quiet: bool,
 }
@@ -132,9 +132,7 @@ fn predict(args: &PredictArgs) -> Result<Unread, Failure> {
         super::replaced::is_own(path, "--embeddings", &["npy"])?;
     }
     let predictor = args.model.load()?;
-    if !args.quiet {
-        args.model.warn_of_run();
-    }
+    args.model.warn_of_run();
     let thresholds = stated_thresholds(&predictor, args.threshold)?;
     // A model of another program's version says its tags parted by blanks.
     let recipe = RecipeText::new("the model's recipe", &in_todays_words(&predictor.meta().text), &[]).result.ok();

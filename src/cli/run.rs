@@ -8,6 +8,7 @@ use fastai_dsl::overrides::Override;
 use fastai_dsl::source::RecipeText;
 use fastai_runtime::data::figures::figure;
 use fastai_runtime::names::typed;
+use fastai_runtime::predict::removed_models;
 use fastai_runtime::report::{Evaluation, Folds, Summary};
 use fastai_runtime::{RunError, RunOptions, engine, progress};
 
@@ -67,6 +68,9 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         as_begun(folder, &summary, args)?;
         print!("{}", reached(&summary, true));
         println!("{} is complete: there is nothing left to do", folder.display());
+        for model in removed_models(folder)? {
+            eprintln!("warning: {} is not there: the run saved it, so it was removed since", model.display());
+        }
         return Ok(());
     }
     let own = args.resume.as_ref().map(|run| run.join("recipe.recipe"));

@@ -74,9 +74,13 @@ impl SavedModel {
     /// # Errors
     /// A summary that is damaged or was edited.
     pub fn directory(&self) -> Result<PathBuf, RunError> {
-        let mut folders = self.run.ancestors().take(3).filter(|folder| folder.join(SUMMARY).is_file());
-        let Some(folder) = folders.next() else { return Ok(PathBuf::new()) };
+        let Some(folder) = self.folder() else { return Ok(PathBuf::new()) };
         Ok(directory_of(&Summary::read(folder)?))
+    }
+
+    /// The folder of the run that the model is of; `None` for a model that lies alone.
+    pub fn folder(&self) -> Option<&Path> {
+        self.run.ancestors().take(3).find(|folder| folder.join(SUMMARY).is_file())
     }
 }
 

@@ -43,7 +43,7 @@ pub struct SubmitArgs {
     /// Put an apostrophe before cells that a spreadsheet would compute: those that begin with = + - or @ and are no numbers
     #[arg(long)]
     guard_formulas: bool,
-    /// Say nothing but the result and errors
+    /// Say nothing but the result, warnings and errors
     #[arg(long, short)]
     quiet: bool,
 }
@@ -53,9 +53,7 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
         replaced::is_own(out, "--out", &["csv", "gz"])?;
     }
     let predictor = args.model.load()?;
-    if !args.quiet {
-        args.model.warn_of_run();
-    }
+    args.model.warn_of_run();
     let thresholds = super::predict::stated_thresholds(&predictor, args.threshold)?;
     let recipe = saved::recipe(&predictor)?;
     let images = match (&args.images, &recipe.data().test) {

@@ -191,7 +191,8 @@ fn standings(found: &Standings) -> String {
             standing.fate_in_words(wanted),
         ]);
     }
-    format!("{}compared by {}, {direction} is better\n", table(&rows, 0), found.metric)
+    let caveat = found.caveat().map_or_else(String::new, |caveat| format!("{caveat}\n"));
+    format!("{}compared by {}, {direction} is better\n{caveat}", table(&rows, 0), found.metric)
 }
 
 /// Begins a sweep, or opens the one that goes on.

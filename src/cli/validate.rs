@@ -1,8 +1,8 @@
 //! `fastai validate`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use fastai_dsl::Metric;
+use fastai_dsl::{Metric, Source, Valid};
 use fastai_runtime::data::figures::figure;
 use fastai_runtime::engine::{self, Measured, MeasuringLimits, Validated};
 use fastai_runtime::metrics::{ClassRow, ClassScore, Confusion, Thresholds, Truth, class_table, confusion, tag_table};
@@ -30,8 +30,8 @@ pub struct ValidateArgs {
     /// What is meant for `--data`
     #[arg(hide = true)]
     folder: Option<PathBuf>,
-    /// Another data folder of the same layout; the run's own unless given. The ensemble of a run with folds is measured on all
-    /// images there
+    /// Another data folder of the same layout, or one with a folder a class; the run's own unless given. The ensemble of a run
+    /// with folds, and the model of a run that holds out no images, are measured on all images there, as are folders of classes
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub struct ValidateArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Say nothing but the result and errors
+    /// Say nothing but the result, warnings and errors
     #[arg(long, short)]
     quiet: bool,
 }
@@ -50,9 +50,7 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
         return Err(Failure::Invalid(format!("{shown}: another data folder is named: `--data {data}`")));
     }
     let predictor = args.model.load()?;
-    if !args.quiet {
-        args.model.warn_of_run();
-    }
+    args.model.warn_of_run();
     let recipe = saved::recipe(&predictor)?;
     let root = match &args.data {
         Some(root) => root.clone(),
@@ -62,8 +60,29 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     let mut progress = progress::auto(args.quiet);
     let watch = Watch { progress: progress.as_mut(), stop: &stop };
     let limits = MeasuringLimits { workers: None, memory: args.memory.limit() };
-    // Other data than the run's are new to all networks of an ensemble.
-    let validated = match args.data.is_some() && !predictor.folds().is_empty() {
+    // Other data than the run's are new to all networks of an ensemble, and `valid: all` holds none of them out.
+    let holds_out_none = matches!(recipe.data().valid, Valid::None) && !matches!(recipe.data().source, Source::Given);
+    let is_ensemble = !predictor.folds().is_empty();
+    let all =
+        args.data.is_some() && (is_ensemble || holds_out_none || engine::lies_by_class(&recipe, &predictor, &root));
+    if let Some(run) = args.model.folder() {
+        let own = recipe.data().root_in(&args.model.directory()?);
+        let is_own = is_same(&own, &root);
+        // In a folder a class, without what the recipe has around them.
+        let is_train = matches!(&recipe.data().source, Source::Folders { train } if is_same(&own.join(train), &root));
+        if all && (is_own || is_train || engine::has_trained_on(&recipe, &predictor, run, &root, &stop)?) {
+            let instead =
+                if is_ensemble { "; without `--data`, each is measured by the network that did not" } else { "" };
+            watch
+                .progress
+                .note(&format!("the run trained on these images, so this is no measure of new ones{instead}"));
+        } else if !all && is_own && !matches!(recipe.data().source, Source::Given) {
+            for change in engine::changes_since_run(&recipe, &predictor, run, &root, &stop)? {
+                watch.progress.note(&format!("the data are not those that the run began with: {change}"));
+            }
+        }
+    }
+    let validated = match all {
         true => engine::validate_all(&recipe, &predictor, &root, limits, watch)?,
         false => engine::validate(&recipe, &predictor, &root, limits, watch)?,
     };
@@ -75,6 +94,11 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
         print!("{}", text(&validated, &thresholds));
     }
     Ok(())
+}
+
+/// Whether two paths lead to one folder.
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().ok().zip(other.canonicalize().ok()).is_some_and(|(one, other)| one == other)
 }
 
 /// With more classes than this, the JSON has no whole matrix.

@@ -302,6 +302,10 @@ fn a_finished_run_predicts_submits_and_is_measured() {
     for part in ["fastai.classes", "fastai.preprocessing", "\"ocean\"", "head.layers.0.linear.weight", "Softmax"] {
         assert_eq!(contains(part), part != "Softmax", "{part}: tags have sigmoids");
     }
+    // A model of another input does not replace it.
+    let (text, _) = output(fastai(&scratch).args(["export", "--pixels"]).arg(&run), 0);
+    assert!(text.contains("models/final.pixels.onnx: "), "{text}");
+    assert_eq!(fs::read(run.join("models/final.onnx")).unwrap(), model);
     let onnx = scratch.path().join("pixels.onnx");
     let (text, _) = output(fastai(&scratch).args(["export", "--pixels", "--out"]).arg(&onnx).arg(&run), 0);
     assert!(text.contains("uint8 [batch, ") && onnx.is_file(), "{text}");

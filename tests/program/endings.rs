@@ -32,6 +32,38 @@ fn run_of_classes(scratch: &TempDir) -> PathBuf {
 }
 
 #[test]
+fn a_model_without_held_out_images_is_measured_on_another_folder() {
+    let scratch = TempDir::new().unwrap();
+    run_of_classes(&scratch);
+    // As `run_of_classes`, of a folder `train`, and without held-out images.
+    let root = scratch.path().join("whole");
+    fs::create_dir(&root).unwrap();
+    fs::rename(scratch.path().join("classes"), root.join("train")).unwrap();
+    let text = of_classes("Whole", &root).replace("train: \".\", valid: stratified(0.3)", "valid: all");
+    let (recipe, run) = (scratch.path().join("whole.recipe"), scratch.path().join("run"));
+    fs::write(&recipe, text).unwrap();
+    fastai(&scratch).args(["run", "-q", "--device", "cpu", "--out"]).arg(&run).arg(&recipe).assert().success();
+
+    let said = stderr(fastai(&scratch).args(["validate", "-q"]).arg(&run), 1);
+    let way = "nothing to measure on; `fastai validate RUN --data DIR` measures on all images of another folder";
+    assert!(said.contains(way), "{said}");
+    let measured = |folder: &Path| {
+        let mut command = fastai(&scratch);
+        let output = command.args(["validate", "--data"]).arg(folder).arg(&run).assert().success().get_output().clone();
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
+    };
+    // Of the same layout, and of one folder a class.
+    let trained = "the run trained on these images, so this is no measure of new ones";
+    let [whole, said] = measured(&root);
+    assert!(whole.contains("24 images of all") && said.contains(trained), "{whole}{said}");
+    let classes = root.join("train");
+    let [directly, said] = measured(&classes);
+    let note = format!("the classes lie directly in {}: all images there are measured", classes.display());
+    assert!(said.contains(&note) && said.contains(trained), "{said}");
+    assert_eq!(directly, whole);
+}
+
+#[test]
 fn a_complete_run_is_not_taken_for_another() {
     let scratch = TempDir::new().unwrap();
     let recipe = small(&scratch);

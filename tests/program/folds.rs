@@ -87,9 +87,45 @@ fn the_ensemble_of_a_run_predicts_submits_and_validates() {
         (&60.into(), &"all".into())
     );
 
+    // Its networks have seen them, in whatever folder they lie; out of fold none has, and nothing has changed.
+    let copy = scratch.path().join("copy");
+    fs::create_dir_all(copy.join("train-jpg")).unwrap();
+    for file in fs::read_dir(elsewhere.join("train-jpg")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.join("train-jpg").join(file.file_name())).unwrap();
+    }
+    fs::copy(elsewhere.join("train_v2.csv"), copy.join("train_v2.csv")).unwrap();
+    let trained = "the run trained on these images, so this is no measure of new ones; without `--data`";
+    for folder in [&elsewhere, &copy] {
+        let said = stderr(fastai(&scratch).args(["validate", "--data"]).arg(folder).arg(&out), 0);
+        assert!(said.contains(trained), "{said}");
+    }
+    let changed = "the data are not those that the run began with: fold ";
+    let said = stderr(fastai(&scratch).arg("validate").arg(&out), 0);
+    assert!(!said.contains(trained) && !said.contains(changed), "{said}");
+    let other = fs::read_dir(copy.join("train-jpg"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .find(|path| fs::read(path).unwrap() != fs::read(&image).unwrap());
+    let before = fs::read(&image).unwrap();
+    fs::copy(other.unwrap(), &image).unwrap();
+    let said = stderr(fastai(&scratch).arg("validate").arg(&out), 0);
+    assert_eq!(said.matches(changed).count(), 1, "an image is held out by one fold: {said}");
+    fs::write(&image, before).unwrap();
+
     let message = stderr(fastai(&scratch).arg("export").arg(&out), 1);
     assert!(message.contains("ensemble of 3 networks") && message.contains("RUN/folds/1"), "{message}");
     fastai(&scratch).arg("export").arg(out.join("folds/1")).assert().success();
+
+    // A model that was removed is named, by who needs it and by who looks whether the run is whole.
+    let (model, aside) = (out.join("folds/2/models/final.safetensors"), scratch.path().join("aside"));
+    fs::rename(&model, &aside).unwrap();
+    let message = stderr(fastai(&scratch).args(["predict", "-q"]).arg(&out).arg(&image), 1);
+    let gone = format!("{} is not there: the run is complete and saved it, so it was removed since", model.display());
+    assert!(message.contains(&gone), "{message}");
+    let message = stderr(fastai(&scratch).args(["run", "--resume"]).arg(&out), 0);
+    assert!(message.contains(&format!("warning: {} is not there: ", model.display())), "{message}");
+    fs::rename(&aside, &model).unwrap();
 
     // A sweep of such a recipe has its folds.
     let sweep = scratch.path().join("sweep");

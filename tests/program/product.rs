@@ -48,6 +48,9 @@ fn a_new_crate_has_a_sound_recipe_and_pictures() {
     assert!(
         stderr(fastai(&scratch).arg("new").arg(scratch.path().join("2 cats")), 2).contains("fastai new cats-and-dogs")
     );
+    let taken = scratch.path().join("result");
+    let message = stderr(fastai(&scratch).arg("new").arg(&taken), 2);
+    assert!(message.contains(&format!("`fastai new {}-recipe`", taken.display())) && !taken.exists(), "{message}");
     let message = stderr(fastai(&scratch).args(["new", "x", "--fastai"]).arg(scratch.path()), 2);
     assert!(message.contains("the sources of fastai are not there"), "{message}");
 }

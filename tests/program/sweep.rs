@@ -307,6 +307,11 @@ fn a_sweep_that_cannot_end_trains_nothing_and_one_that_fails_says_how_to_go_on()
     assert_eq!(message.matches("error: no weights at ").count(), 2, "{message}");
     assert!(!out.exists());
 
+    // Neither does one of which a later combination has no data.
+    let message = stderr(&mut sweep(&["--over", "data.labels=train_v2.csv,nowhere.csv"]), 1);
+    assert!(message.contains("data.labels=nowhere.csv: ") && message.matches("error: ").count() == 1, "{message}");
+    assert!(!out.exists());
+
     let csv = scratch.path().join("chips/train_v2.csv");
     let whole = fs::read_to_string(&csv).unwrap();
     fs::write(&csv, format!("{whole}\nabsent,clear primary")).unwrap();
@@ -315,11 +320,36 @@ fn a_sweep_that_cannot_end_trains_nothing_and_one_that_fails_says_how_to_go_on()
     assert!(message.contains("absent"), "{message}");
     let next = format!("once that is put right, `fastai sweep --resume {}` goes on", out.display());
     assert!(message.contains(&next), "{message}");
+    // Without `--resume`, the folder is that of a sweep.
+    let message = stderr(&mut sweep(&["--over", "lr=0.1,0.2"]), 1);
+    assert!(message.contains(&format!("`fastai sweep --resume {}` goes on with it", out.display())), "{message}");
     fs::write(&csv, whole).unwrap();
     fastai(&scratch).args(["sweep", "--quiet", "--resume"]).arg(&out).assert().success();
     // The best run again, though its seed was given beside the recipe.
     let best = fs::read_to_string(out.join("best.recipe")).unwrap();
     assert!(best.contains("\n    seed: 7,\n"), "{best}");
+}
+
+#[test]
+fn scores_of_different_images_are_not_compared_in_silence() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = head(&scratch);
+    let sweep = |out: &str, over: &str| {
+        let mut command = fastai(&scratch);
+        command.args(["sweep", "--quiet"]).arg(&recipe).args(["--over", over, "--set", "clip=0.5", "--out"]);
+        let folder = scratch.path().join(out);
+        let said = stdout(command.arg(&folder));
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+        (said, read("best.recipe"), read("report.html"), results(&folder))
+    };
+    let (said, best, page, found) = sweep("other", "data.valid=random(0.2),random(0.4)");
+    assert!(said.contains("the scores are of different images or labels"), "{said}");
+    assert!(best.contains("// The combinations of the sweep were measured on different images"), "{best}");
+    assert!(page.contains("NOT COMPARABLE") && page.contains("<code>--set clip=0.5</code>"), "{page}");
+    assert!(found["different_images"] == true && found["standings"][1]["difference"].is_null(), "{found}");
+    let (said, best, page, found) = sweep("same", "lr=0.1,0.2");
+    assert!(![said, best].concat().contains("different images") && !page.contains("NOT COMPARABLE"), "{page}");
+    assert!(found.get("different_images").is_none() && found["standings"][1]["difference"].is_f64(), "{found}");
 }
 
 #[test]

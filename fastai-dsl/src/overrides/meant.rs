@@ -4,8 +4,10 @@ use super::{Override, Slot, bindings, construct, settable};
 use crate::draft::Draft;
 use crate::habits;
 use crate::help;
-use crate::schema::{SECTIONS, STEPS};
+use crate::legal::is_legal;
+use crate::schema::{SECTIONS, STEPS, Section, choices, chosen};
 use crate::suggest::{closest, did_you_mean, is_same, list};
+use crate::syntax::parse_value;
 
 /// The help for a key of a section that the recipe does not have.
 pub(super) fn key(draft: &Draft, o: &Override, section: &str, key: &str) -> String {
@@ -14,7 +16,7 @@ pub(super) fn key(draft: &Draft, o: &Override, section: &str, key: &str) -> Stri
         return of_steps(draft);
     }
     if let (Some(absent), None) = (SECTIONS.iter().find(|s| s.name == section), draft.section(section)) {
-        let whole = absent.example.replacen(": ", "=", 1);
+        let whole = with_key(absent, key, o).unwrap_or_else(|| absent.example.replacen(": ", "=", 1));
         return format!("the recipe has no `{section}`; `{} '{whole}'` adds it", o.option);
     }
     let there = meant.and_then(|name| Some((name, construct(draft.section(name)?)?)));
@@ -24,6 +26,26 @@ pub(super) fn key(draft: &Draft, o: &Override, section: &str, key: &str) -> Stri
         return format!("did you mean `{name}.{}`?", construct.keys[at].name);
     }
     elsewhere(draft, key).unwrap_or_else(|| did_you_mean(section, settable()))
+}
+
+/// What sets an optional section that the recipe lacks to a construct with this key: `optimizer=sgd { momentum: 0.5 }`; `None` if
+/// none is known to fit.
+fn with_key(absent: &Section, key: &str, o: &Override) -> Option<String> {
+    let name = absent.name;
+    // Which loss is legal, and with which keys, depends on the task.
+    if absent.required || name == "loss" {
+        return None;
+    }
+    // The construct of the example comes first, where it has the key.
+    let usual = absent.example.split_once(": ").and_then(|(_, word)| chosen(name, word));
+    let mut constructs = usual.into_iter().chain(choices(name).iter().copied());
+    let (construct, at) = constructs.find_map(|construct| Some((construct, help::meant(construct, key)?)))?;
+    let given = o.value.as_deref().and_then(parse_value);
+    let written = construct.keys.iter().enumerate().filter(|(i, key)| *i == at || key.required).map(|(i, key)| {
+        let legal = given.as_ref().filter(|value| i == at && is_legal(construct, key, value));
+        (key.name, legal.map_or_else(|| key.instance(), ToString::to_string))
+    });
+    Some(format!("{name}={}", construct.with_keys(written)))
 }
 
 /// The help for a name that is neither bound nor a section's.

@@ -7,10 +7,11 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Value, ValueKind, commas};
 use crate::habits;
 use crate::legal::split_of;
+use crate::recipe::StepKind;
 use crate::scan::items;
 use crate::schema::{Construct, Key, RANDOM, SECTIONS, SPLITS, Type, section};
 use crate::spelling::{are_words, is_of_words, joined};
-use crate::suggest::{closest, list, misspelt};
+use crate::suggest::{closest, is_same, list, misspelt};
 use crate::syntax::{parse_value, read_value};
 
 /// Reads the value for its slot.
@@ -42,8 +43,17 @@ pub(super) fn read(draft: &Draft, slot: &Slot, o: &Override) -> Result<Value, Di
     match is_text(draft, slot, &parsed) {
         true if ty == Some(Type::Split) && text.contains('(') => Err(no_split(o, text)),
         true => Ok(Value::new(ValueKind::Text(text.to_string()))),
+        false if matches!(slot, Slot::Binding(_)) && is_bare_search(&parsed) => {
+            let help = format!("a search, with what holds where it finds nothing: {}", o.with("lr_find(or = 1e-2)"));
+            Err(refused(o, &c::WRONG_TYPE, "`let` cannot bind a word", help))
+        }
         false => Ok(parsed),
     }
+}
+
+/// Whether a value is the name of the search for a rate without its parentheses.
+fn is_bare_search(value: &Value) -> bool {
+    matches!(&value.kind, ValueKind::Word(word) if is_same(word, StepKind::LrFind.word()))
 }
 
 fn refused(o: &Override, code: &'static Code, message: &str, help: String) -> Diagnostic {

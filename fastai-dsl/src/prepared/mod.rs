@@ -35,6 +35,11 @@ pub const FORMAT: u32 = 1;
 /// The largest summary, in bytes.
 pub const LARGEST: usize = 4 << 20;
 
+/// The number of image sizes that a summary lists: web photos all have different sizes, and people read summaries.
+pub const LISTED_SIZES: usize = 100;
+/// The width and height under which the images of all other sizes are counted, and those whose size is unknown.
+pub const OTHER_SIZES: (u32, u32) = (0, 0);
+
 /// The kind of all cells of a csv column; empty cells do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cells {
@@ -189,9 +194,10 @@ impl DataSummary {
         Some(())
     }
 
-    /// The differences from another summary, one line each.
+    /// The differences from another summary, one line each. Sizes that only one of them lists while the other counts them among
+    /// the rest, under 0 x 0, are counted there in both, since which sizes are listed depends on all the others.
     pub fn differences(&self, now: &DataSummary) -> Vec<String> {
-        let (before, after) = (self.to_string(), now.to_string());
+        let [before, after] = self.listing_same_sizes(now).map(|summary| summary.to_string());
         let missing = |a: &str, b: &str, sign: char| -> Vec<String> {
             let there: std::collections::HashSet<&str> = b.lines().collect();
             a.lines().filter(|line| !there.contains(line)).map(|line| format!("{sign} {line}")).collect()
@@ -199,6 +205,24 @@ impl DataSummary {
         let mut lines = missing(&before, &after, '-');
         lines.extend(missing(&after, &before, '+'));
         lines
+    }
+
+    /// This summary and `now`, with every size among the rest that one of them counts there.
+    fn listing_same_sizes(&self, now: &DataSummary) -> [DataSummary; 2] {
+        let counted_like = |summary: &DataSummary, other: &DataSummary| {
+            let mut sizes: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+            for (size, n) in &summary.sizes {
+                let is_other = other.has_more_sizes() && !other.sizes.contains_key(size);
+                *sizes.entry(if is_other { OTHER_SIZES } else { *size }).or_default() += n;
+            }
+            DataSummary { sizes, ..summary.clone() }
+        };
+        [counted_like(self, now), counted_like(now, self)]
+    }
+
+    /// Whether the data may have sizes that are not listed.
+    fn has_more_sizes(&self) -> bool {
+        self.sizes.len() >= LISTED_SIZES && self.sizes.contains_key(&OTHER_SIZES)
     }
 }
 

@@ -82,7 +82,7 @@ impl RecipeText {
                 let line = bytes[..at].iter().filter(|b| **b == b'\n').count() + 1;
                 let message = format!("the text is not UTF-8: byte {:#04x} in line {line}", bytes[at]);
                 let found = Diagnostic::error(&c::NOT_UTF8, Site(0), message)
-                    .help(format!("save it as UTF-8, or convert it: `iconv -f LATIN1 -t UTF-8 {path}`"));
+                    .help(format!("save it as UTF-8, or convert it: `iconv -f {} -t UTF-8 {path}`", encoding(bytes)));
                 return RecipeText::failed(path, &text, found, at..at + '\u{fffd}'.len_utf8());
             }
         };
@@ -175,6 +175,15 @@ impl RecipeText {
     /// The byte range of a site; the end of the text if it has none.
     pub fn place(&self, site: Site) -> Range<usize> {
         self.places.get(site.0 as usize).cloned().unwrap_or_else(|| end_of(&self.text))
+    }
+}
+
+/// What `iconv` calls the likely encoding of a text that is not UTF-8.
+fn encoding(bytes: &[u8]) -> &'static str {
+    match bytes {
+        // The byte order marks of UTF-16.
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
+        _ => "LATIN1",
     }
 }
 

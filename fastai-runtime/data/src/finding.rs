@@ -140,6 +140,11 @@ pub enum FindingKind {
         /// The class.
         class: String,
     },
+    /// All images that a regression is trained on have one label.
+    OneValue {
+        /// The label.
+        value: f32,
+    },
     /// No image has a tag.
     NoTags,
     /// Classes or tags are measured and never trained.

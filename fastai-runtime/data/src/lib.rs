@@ -43,7 +43,7 @@ pub use loading::{
     BrokenImage, Budget, Copies, CopyCounts, DecodedCache, ImageExamples, ImageSet, LoadFn, LoadJob, LoadedBatch,
     Loader, Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
 };
-pub use preflight::{AcrossFolds, FoldsWithout, Health, Preflight, Sizes, Together, Truncated};
+pub use preflight::{AcrossFolds, FarLabels, FoldsWithout, Health, Preflight, Sizes, Together, Truncated};
 pub use sources::{ImageFiles, Label, begins_as_image, first_rows, image_files, test_id};
 pub use splits::{cv_indices, grouped_indices, stratified_indices};
 pub use summary::summarise;

@@ -3,23 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fastai_dsl::prepared::{Cells, DataSummary};
-use fastai_dsl::{Recipe, Source, TaskKind};
+use fastai_dsl::prepared::{Cells, DataSummary, LISTED_SIZES, OTHER_SIZES};
+use fastai_dsl::{Corrupt, Recipe, Source, TaskKind};
 use image::ImageReader;
 use rayon::prelude::*;
 
-use super::DataError;
 use super::dataset::{Dataset, Item};
 use super::sources::csv::{self, parse_flag};
-
-/// The number of image sizes that a summary lists: web photos all have different sizes, and people read summaries.
-const SIZES: usize = 100;
+use super::{DataError, Finding, decode};
 
 /// Summarises the data set of a recipe from labels, listings and image headers, without pixels. Equal files yield equal
 /// summaries, regardless of their modification times. Also returns the notes about the data set.
 ///
 /// # Errors
-/// Those of [`Dataset::open`].
+/// Those of [`Dataset::open`]; images that are no regular files, unless the recipe says `corrupt: skip`.
 pub fn summarise(recipe: &Recipe) -> Result<(DataSummary, Vec<String>), DataError> {
     let data = recipe.data();
     let dataset = Dataset::open(data, recipe.task())?;
@@ -39,9 +36,14 @@ pub fn summarise(recipe: &Recipe) -> Result<(DataSummary, Vec<String>), DataErro
     }
 
     let images: Vec<&Item> = dataset.train.iter().chain(&dataset.valid).collect();
+    let no_files = images.iter().filter(|item| is_no_file(&item.path));
+    let refused: Vec<Finding> = no_files.map(|item| Finding::broken_image(&item.path, decode::NO_FILE)).collect();
+    if data.corrupt == Corrupt::Deny && !refused.is_empty() {
+        return Err(DataError { findings: refused, notes: dataset.notes });
+    }
     summary.tags = images.iter().map(|item| item.target.classes().len() as u64).max().unwrap_or(0);
     let sizes: Vec<(u32, u32)> = images.par_iter().map(|item| size(&item.path)).collect();
-    summary.sizes = most_frequent(sizes, SIZES);
+    summary.sizes = most_frequent(sizes, LISTED_SIZES);
     let mut listing: Vec<(String, u64)> = Vec::with_capacity(images.len());
     for item in images {
         let name = item.path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
@@ -109,15 +111,23 @@ fn most_frequent(sizes: Vec<(u32, u32)>, most: usize) -> BTreeMap<(u32, u32), u6
     let mut kept: BTreeMap<(u32, u32), u64> = order.iter().take(most).copied().collect();
     let others: u64 = order.iter().skip(most).map(|(_, n)| n).sum();
     if others > 0 {
-        *kept.entry((0, 0)).or_default() += others;
+        *kept.entry(OTHER_SIZES).or_default() += others;
     }
     kept
 }
 
+/// Whether there is something other than a file, such as a pipe, which who opens it waits for.
+fn is_no_file(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
+}
+
 /// Width and height from the file's header; 0 x 0 if the header cannot be read.
 fn size(path: &Path) -> (u32, u32) {
+    if is_no_file(path) {
+        return OTHER_SIZES;
+    }
     let dimensions = || ImageReader::open(path).ok()?.with_guessed_format().ok()?.into_dimensions().ok();
-    std::panic::catch_unwind(dimensions).ok().flatten().unwrap_or((0, 0))
+    std::panic::catch_unwind(dimensions).ok().flatten().unwrap_or(OTHER_SIZES)
 }
 
 fn short(hash: &blake3::Hash) -> String {
@@ -133,6 +143,33 @@ mod tests {
         let sizes = vec![(4, 3), (5, 3), (4, 3), (0, 0), (3, 4), (5, 3), (9, 9)];
         assert_eq!(most_frequent(sizes.clone(), 2), BTreeMap::from([((0, 0), 3), ((4, 3), 2), ((5, 3), 2)]));
         assert_eq!(most_frequent(sizes, 9).len(), 5);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_pipe_is_refused_without_waiting_for_its_writer() {
+        let folder = tempfile::TempDir::new().unwrap();
+        for class in ["a", "b"] {
+            std::fs::create_dir_all(folder.path().join("train").join(class)).unwrap();
+            image::RgbImage::new(4, 3).save(folder.path().join("train").join(class).join("1.png")).unwrap();
+        }
+        let pipe = folder.path().join("train/a/x.jpg");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let of = |corrupt: &str| {
+            let text = format!(
+                "Piped {{ task: single_label, data: folders {{ root: {:?}, valid: rows([0]){corrupt} }},
+                    transforms: side_on {{ size: 64 }}, model: squeezenet1_1, metrics: [accuracy],
+                    train: {{ fit(1e-2, 1); }}, }}",
+                folder.path()
+            );
+            let recipe = fastai_dsl::source::RecipeText::new("piped", &text, &[]).result.unwrap().recipe;
+            summarise(&recipe)
+        };
+        let refused = of("").unwrap_err();
+        assert_eq!(refused.texts().collect::<Vec<_>>(), [format!("{}: is no regular file", pipe.display())]);
+        // A run leaves it out.
+        let (summary, _) = of(", corrupt: skip").unwrap();
+        assert_eq!(summary.sizes, BTreeMap::from([((4, 3), 2), (OTHER_SIZES, 1)]));
     }
 
     #[test]

@@ -197,8 +197,15 @@ mod tests {
     const STEP: &str = "step 2 `fit(10.0, 3)`";
 
     /// Two classes, of which a constant answer costs 0.69.
-    const CLASSES: Against =
-        Against { constant: 0.69, first: None, before: None, trains_body: false, followed: false, few: false };
+    const CLASSES: Against = Against {
+        constant: 0.69,
+        first: None,
+        before: None,
+        trains_body: false,
+        followed: false,
+        few: false,
+        still: false,
+    };
 
     /// Watches the epochs of `(trn_loss, val_loss)`; returns the watch, the warnings with their epochs, and the end.
     fn watched(

@@ -1,5 +1,6 @@
 //! What a data set contained when a run began.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Health, Item, Target};
@@ -102,6 +103,22 @@ impl PartDigest {
         }
         Some(format!("{is} images as before, but {}", how.join("; ")))
     }
+}
+
+/// The fingerprint of images of which every file is read now, as preflight reads them.
+pub(super) fn fingerprint_of_files(items: &[Item]) -> PartFingerprint {
+    // What is no file has no content; opening a pipe would wait for its writer.
+    let bytes = |item: &Item| item.path.is_file().then(|| std::fs::read(&item.path).ok()).flatten();
+    let content = |item: &Item| bytes(item).map_or([0; 8], |bytes| first_bytes(blake3::hash(&bytes).as_bytes()));
+    let images = items.par_iter().map(|item| [labelled(item), content(item)]).collect();
+    let digest = PartDigest { images, ids: items.iter().map(|item| item.id.clone()).collect() };
+    PartFingerprint { read: items.len(), ..digest.fingerprint(items, &Health::default()) }
+}
+
+/// The digest of the ids and labels of images, as in their fingerprint; reads no file.
+pub(super) fn labels_of(items: &[Item]) -> String {
+    let images = items.iter().map(|item| [labelled(item), [0; 8]]).collect();
+    PartDigest { images, ids: Vec::new() }.fingerprint(&[], &Health::default()).labels
 }
 
 fn labelled(item: &Item) -> [u8; 8] {

@@ -14,7 +14,7 @@ use crate::RunError;
 use crate::keeping_times::KeepingTimes;
 use crate::models::{self, ModelDigest, ModelMeta, Network};
 use crate::report::RunFolder;
-use crate::train::{EpochRow, FitState, Logbook, Midway};
+use crate::train::{EpochRow, FitCurve, FitState, Logbook, Midway};
 
 /// Time between two states of a fit, unless the options name another.
 pub(super) const EVERY: Duration = Duration::from_secs(60);
@@ -38,6 +38,8 @@ pub(super) struct Keeping<'a> {
     pub(super) saved: BTreeMap<String, ModelDigest>,
     /// What is said of the epochs.
     pub(super) watch: CourseWatch,
+    /// What the fit recorded before an error ended it; no batches until then.
+    pub(super) failed: FitCurve,
 }
 
 impl Logbook for Keeping<'_> {
@@ -55,6 +57,18 @@ impl Logbook for Keeping<'_> {
 
     fn verdict(&mut self, at: &Midway) -> Option<String> {
         self.watch.after_epoch(at)
+    }
+
+    fn failed(&mut self, at: &Midway) {
+        let read = at.losses.len();
+        self.failed = FitCurve {
+            rates: at.rates.iter().map(|rates| rates[..read.min(rates.len())].to_vec()).collect(),
+            losses: at.losses.clone(),
+            batch_losses: at.batch_losses.clone(),
+            ends: at.ends.clone(),
+            epochs: at.epochs.clone(),
+            ..std::mem::take(&mut self.failed)
+        };
     }
 
     fn is_due(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Executes checked recipes: [`run`], [`resume`], [`validate`](validate()) and [`probe`](probe()).
 
 mod beginning;
+mod changed_data;
 mod course_watch;
 mod data_digest;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use std::time::{Duration, Instant};
 
 use fastai_dsl::Recipe;
 
+pub use changed_data::{changes_since_run, has_trained_on};
 pub use outcome::{HeldOut, Outcome};
 pub use place::RunPlace;
 pub use probe::{Probed, ProbedStage, probe};
@@ -47,7 +49,7 @@ pub use probe::{Probed, ProbedStage, probe};
 pub use room::{fits_memory, images_of_part, notes_of_parts};
 pub use survey::Surveys;
 pub use trained::{Run, Trained};
-pub use validate::{Measured, MeasuringLimits, Validated, validate, validate_all, validate_on};
+pub use validate::{Measured, MeasuringLimits, Validated, lies_by_class, validate, validate_all, validate_on};
 pub use wanted_caches::{WantedCache, WantedCaches, wanted_caches};
 
 use crate::RunError;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Corrupt, LossSpec, Plan, Recipe, Source, Stage, State, Step};
+use fastai_dsl::{Corrupt, Data, LossSpec, Plan, Recipe, Source, Stage, State, Step, Valid};
 
 use super::fold_of_model::fold_of;
 use super::measured::{self, Look};
@@ -133,7 +133,8 @@ pub(super) fn validate_with(
 }
 
 /// Measures the model of `recipe` on all images of the data in `root`, held out or not; for data that the model was not trained
-/// on. An ensemble's predictions are averaged. Otherwise like [`validate`].
+/// on. An ensemble's predictions are averaged. Images in `root` that lie in one folder a class, without the folder of training
+/// images of the recipe, are measured as they lie. Otherwise like [`validate`].
 ///
 /// # Errors
 /// Those of [`validate`].
@@ -146,7 +147,13 @@ pub fn validate_all(
 ) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
     is_of(recipe, predictor)?;
-    let mut dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
+    let mut data = recipe.data().clone();
+    if lies_by_class(recipe, predictor, root) {
+        data.source = Source::Folders { train: ".".to_string() };
+        (data.valid, data.test) = (Valid::None, None);
+        progress.note(&format!("the classes lie directly in {}: all images there are measured", root.display()));
+    }
+    let mut dataset = opened_as(data, recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
     let trained = std::mem::take(&mut dataset.train);
     dataset.valid.extend(trained);
     let measuring = Measuring { recipe, predictor, limits, supplied: &Supplied::default(), set: MeasuredSet::All };
@@ -169,10 +176,21 @@ pub(super) fn test(
     measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
 }
 
+/// Whether `root` has folders of the model's classes in the place of the recipe's folder of training images.
+#[doc(hidden)]
+pub fn lies_by_class(recipe: &Recipe, predictor: &Predictor, root: &Path) -> bool {
+    let Source::Folders { train } = &recipe.data().source else { return false };
+    !root.join(train).is_dir() && predictor.classes().iter().any(|class| root.join(class).is_dir())
+}
+
 /// The data set of the recipe in `root`, of whose images those are left out that the run leaves out.
-fn opened(recipe: &Recipe, size: u32, root: &Path, watch: Watch<'_>) -> Result<Dataset, RunError> {
+pub(super) fn opened(recipe: &Recipe, size: u32, root: &Path, watch: Watch<'_>) -> Result<Dataset, RunError> {
+    opened_as(recipe.data().clone(), recipe, size, root, watch)
+}
+
+/// [`opened`], of `data` in place of the recipe's.
+fn opened_as(mut data: Data, recipe: &Recipe, size: u32, root: &Path, watch: Watch<'_>) -> Result<Dataset, RunError> {
     let Watch { progress, stop } = watch;
-    let mut data = recipe.data().clone();
     data.root = Some(root.display().to_string());
     // Only this policy affects the measured images, and checking every image takes time.
     if data.corrupt != Corrupt::Skip {
@@ -291,7 +309,11 @@ impl Measuring<'_> {
         };
         let truth = measured::truth_of(&dataset.valid, meta.classes.len(), recipe.task()).filter(|t| !t.is_empty());
         let truth = truth.ok_or_else(|| {
-            let text = "the recipe holds out no images: there is nothing to measure on";
+            let other = match recipe.data().source {
+                Source::Given => "",
+                _ => "; `fastai validate RUN --data DIR` measures on all images of another folder",
+            };
+            let text = format!("the recipe holds out no images: there is nothing to measure on{other}");
             DataError::one(Finding::new(FindingKind::TooFew { part: DataPart::Valid }, text))
         })?;
         let preparation = Preparation {

@@ -1,7 +1,7 @@
 //! The run that a model comes from, as far as predictions need it.
 
 use std::fs::DirEntry;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fastai_dsl::TaskKind;
 use serde::Deserialize;
@@ -9,8 +9,16 @@ use serde::de::IgnoredAny;
 
 use crate::metrics::Thresholds;
 use crate::names::typed;
-use crate::summary_file::{MODELS, RunFailure};
+use crate::summary_file::{MODELS, RESUME, RunFailure};
 use crate::{RunError, summary_file};
+
+/// The folder of fold `number`, from 1, in the folder of its run.
+pub(crate) fn fold_folder(run: &Path, number: usize) -> PathBuf {
+    run.join("folds").join(number.to_string())
+}
+
+/// The file of the model that a complete run ends with, in [`MODELS`].
+const LAST_MODEL: &str = "final.safetensors";
 
 /// What the `summary.json` of a run folder says of its models.
 #[derive(Debug, Deserialize)]
@@ -49,6 +57,21 @@ pub(crate) fn saved_models(run: &Path) -> Vec<String> {
     names
 }
 
+/// The last models of the complete run in `folder`, one of each fold, that are no longer there; none of another folder.
+///
+/// # Errors
+/// A summary that is broken or was edited.
+#[doc(hidden)]
+pub fn removed_models(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
+    let Some(run) = ModelOrigin::of(folder)?.filter(|run| run.is_complete(folder)) else { return Ok(Vec::new()) };
+    let folders = match run.folds {
+        Some(folds) => (1..=folds.count).map(|number| fold_folder(folder, number)).collect(),
+        None => vec![folder.to_path_buf()],
+    };
+    let models = folders.into_iter().map(|folder| folder.join(MODELS).join(LAST_MODEL));
+    Ok(models.filter(|model| !model.exists()).collect())
+}
+
 impl ModelOrigin {
     /// Reads it from the run folder `path`; `None` for a model that lies alone, and for a folder without a summary.
     ///
@@ -77,6 +100,12 @@ impl ModelOrigin {
             "{there} of {count} folds are complete, and the ensemble needs all: {next}{}",
             one.unwrap_or_default()
         ))
+    }
+
+    /// Whether the run in `path` went through all of its steps, and so saved its last model.
+    pub(super) fn is_complete(&self, path: &Path) -> bool {
+        let has_folds = self.folds.as_ref().is_none_or(|folds| folds.complete() == folds.count);
+        self.failure.is_none() && has_folds && !path.join(RESUME).exists()
     }
 
     /// That the run failed since training lost the numbers, with the remedy: its own going on would repeat that.
@@ -125,6 +154,14 @@ mod tests {
             Some(format!("{begins}fold 2: the disk is full; once that is put right, {resumed} goes on{one}"))
         );
         assert_eq!(of(1, None), Some(format!("{begins}{resumed}{one}")));
+        let folder = tempfile::tempdir().unwrap();
+        let complete = |each: usize| {
+            let folds = FoldsOrigin { count: 3, each: vec![IgnoredAny; each], thresholds: None };
+            let (name, recipe, classes) = ("A".to_string(), String::new(), Vec::new());
+            let (task, folds) = (TaskKind::SingleLabel, Some(folds));
+            ModelOrigin { name, recipe, task, classes, folds, failure: None }.is_complete(folder.path())
+        };
+        assert_eq!((complete(2), complete(3)), (false, true));
         assert_eq!((of(0, None).map(|said| said.contains("folds/1")), of(3, None)), (Some(false), None));
     }
 

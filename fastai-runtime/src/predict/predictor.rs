@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::{TaskKind, canonical_text};
 
-use super::origin::{ModelOrigin, saved_models};
+use super::origin::{ModelOrigin, fold_folder, saved_models};
 use super::{TtaWeights, average};
 use crate::data::{Demand, Reading};
 use crate::metrics::{Probabilities, Thresholds, most_probable, top_of};
@@ -306,11 +306,6 @@ fn beside(parts: &[(usize, Vec<f32>)], count: usize) -> Vec<f32> {
         .collect()
 }
 
-/// The folder of fold `number`, from 1, in the folder of its run.
-pub(crate) fn fold_folder(run: &Path, number: usize) -> PathBuf {
-    run.join("folds").join(number.to_string())
-}
-
 /// The preparation of images, without the network.
 #[derive(Clone, Debug)]
 pub(super) struct Preparing {
@@ -378,7 +373,9 @@ fn model_file(path: &Path, model: Option<&str>) -> Result<PathBuf, RunError> {
     }
     let there = saved_models(path);
     // A run that lost its numbers loses them again where it goes on.
-    let lost = ModelOrigin::of(path)?.and_then(|run| run.lost_numbers());
+    let run = ModelOrigin::of(path)?;
+    let lost = run.as_ref().and_then(ModelOrigin::lost_numbers);
+    let is_complete = run.is_some_and(|run| run.is_complete(path));
     let goes_on = resuming(path).filter(|_| lost.is_none());
     let what = match (model, there.is_empty()) {
         (None, _) | (_, true) if lost.is_some() => {
@@ -388,6 +385,17 @@ fn model_file(path: &Path, model: Option<&str>) -> Result<PathBuf, RunError> {
                 format!(", or choose one of its models with `--model`: {}", there.join(", "))
             };
             format!("the run has no final model: {}{saved}", lost.unwrap_or_default())
+        }
+        (None, _) if is_complete => {
+            let others = if there.is_empty() {
+                String::new()
+            } else {
+                format!("; choose another of its models with `--model`: {}", there.join(", "))
+            };
+            format!(
+                "{} is not there: the run is complete and saved it, so it was removed since{others}",
+                file.display()
+            )
         }
         (_, true) => match &goes_on {
             Some(command) => format!("the run has not ended and has saved no model yet: {command}"),

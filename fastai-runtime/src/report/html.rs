@@ -46,7 +46,7 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
                 (stages(summary, ruined.as_ref().map(|ruined| ruined.stage.step)))
             }
         }
-        @if !record.fits.is_empty() {
+        @if last_epoch(&record.fits).is_some() {
             h2 { "Epochs" }
             (epochs(&record.fits))
         }

@@ -34,6 +34,7 @@ pub fn name(course: Course) -> &'static str {
         Course::NothingLearned => "nothing learned",
         Course::FarOff => "far above a constant answer",
         Course::Overfitting => "overfitting",
+        Course::TooSlow => "too slow",
         Course::Underfitting => "underfitting",
     }
 }

@@ -174,6 +174,7 @@ pub(super) fn did(course: Course) -> &'static str {
         Course::NothingLearned => "learned nothing",
         Course::FarOff => "stayed far above a constant answer",
         Course::Overfitting => "overfitted",
+        Course::TooSlow => "trained too slowly",
         Course::Underfitting => "underfitted",
     }
 }

@@ -11,6 +11,9 @@ use crate::metrics::{ClassScore, Confusion};
 
 /// With more classes than this, the list is collapsed, the confusion shown as pairs, and only the worst scores are listed.
 const MANY: usize = 40;
+/// With more letters than this in the names of all classes, the columns of the confusion stand as wide as their figures, their
+/// names upright: side by side, the names would be wider than the page.
+const LETTERS: usize = 60;
 /// Most confused pairs listed.
 const PAIRS: usize = 30;
 /// Classes with the lowest scores listed.
@@ -63,10 +66,12 @@ pub fn confusion(confusion: &Confusion) -> Markup {
 
 fn matrix(confusion: &Confusion) -> Markup {
     let many = confusion.classes.len() > 8;
+    let letters: usize = confusion.classes.iter().map(|name| name.chars().count()).sum();
+    let upright = many || letters > LETTERS;
     html! {
         p.soft { "Rows: what an image is. Columns: what it was said to be. Coloured by the share of the row." }
         div.wide {
-            table.matrix.many[many] {
+            table.matrix.many[many].upright[upright] {
                 thead { tr { th { "is \\ said" } @for name in &confusion.classes { th.said { (name) } } th.n { "right" } } }
                 tbody {
                     @for (truth, (name, row)) in confusion.classes.iter().zip(confusion.matrix()).enumerate() {

@@ -119,6 +119,17 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
                  training loss falls below what holds for new images. {next}"
             )
         }
+        Course::TooSlow => {
+            let next = match setting.finder {
+                Finder::Absent => "look for one with `let lr = lr_find(or = 1e-3);`, or take ten times it",
+                Finder::OfOthers => "take that of the recipe's `lr_find`, or ten times it",
+                Finder::OfItsRates => "take ten times it",
+            };
+            format!(
+                "too slow in epoch {epoch} ({losses}): the losses of the batches fell by no more than chance explains; the \
+                 learning rate is too low, and more epochs are no remedy; {next}"
+            )
+        }
         Course::Underfitting => {
             format!("underfitting in epoch {epoch} ({losses}): both losses are still high; {}", more(setting))
         }
@@ -294,6 +305,8 @@ pub(super) mod tests {
         }
         let far_off = said(Course::FarOff, &absent);
         assert!(far_off.contains("the learning rate is too high") && !far_off.contains("train longer"), "{far_off}");
+        let slow = said(Course::TooSlow, &found);
+        assert!(slow.ends_with("too low, and more epochs are no remedy; take ten times it"), "{slow}");
         let longer = said(Course::Underfitting, &found);
         assert!(longer.ends_with("; train longer, `fit(lr, 3, cycle_len = 1, cycle_mult = 2);`"), "{longer}");
         assert!(

@@ -28,11 +28,21 @@ impl<'a> Runs<'a> {
         Runs(trials.iter().filter_map(|trial| Some((trial.key, trial.result()?))).collect())
     }
 
-    /// The score of `candidate` minus that of `best`, over the seeds and folds that both completed.
+    /// Whether some runs with the same seed and fold were measured on different images, or by different labels.
+    pub(super) fn are_measured_differently(&self) -> bool {
+        let mut first: HashMap<(u64, usize), &TrialResult> = HashMap::new();
+        self.0.iter().any(|(key, result)| {
+            let known = first.entry((key.seed, key.fold)).or_insert(result);
+            !are_measured_alike(known, result)
+        })
+    }
+
+    /// The score of `candidate` minus that of `best`, over the seeds and folds that both completed; nothing for runs that were
+    /// not measured on the same images.
     ///
     /// The interval resamples the runs and, within each fold, the validation images: a difference whose interval lies on one
-    /// side of 0 is due neither to the seeds nor to the choice of the images. It needs runs that were measured on the same
-    /// images, and a metric that is computed from predictions.
+    /// side of 0 is due neither to the seeds nor to the choice of the images. It needs a metric that is computed from
+    /// predictions.
     pub(super) fn difference(&self, candidate: usize, best: usize, measure: Option<&dyn Measure>) -> Difference {
         let mut keys: Vec<TrialKey> = self.0.keys().filter(|key| key.candidate == candidate).copied().collect();
         keys.sort_by_key(|key| (key.fold, key.seed));
@@ -40,15 +50,18 @@ impl<'a> Runs<'a> {
             .iter()
             .filter_map(|key| Some((key.fold, self.0[key], *self.0.get(&TrialKey { candidate: best, ..*key })?)))
             .collect();
-        if pairs.is_empty() {
+        if pairs.is_empty() || !pairs.iter().all(|(_, a, b)| are_measured_alike(a, b)) {
             return Difference { mean: None, interval: None };
         }
         let mean = pairs.iter().map(|(_, a, b)| a.score() - b.score()).sum::<f64>() / pairs.len() as f64;
-        let alike =
-            pairs.iter().all(|(_, a, b)| a.held_out.ids == b.held_out.ids && a.held_out.truth == b.held_out.truth);
-        let interval = measure.filter(|_| alike).and_then(|measure| interval(&pairs, measure, (candidate, best)));
+        let interval = measure.and_then(|measure| interval(&pairs, measure, (candidate, best)));
         Difference { mean: Some(mean), interval }
     }
+}
+
+/// Whether two runs were measured on images of the same names and labels.
+fn are_measured_alike(a: &TrialResult, b: &TrialResult) -> bool {
+    a.held_out.ids == b.held_out.ids && a.held_out.truth == b.held_out.truth
 }
 
 /// The percentile bootstrap of the mean difference.
@@ -79,4 +92,38 @@ fn interval(
         Some(sum / pairs.len() as f64).filter(|mean| mean.is_finite())
     });
     quantiles(values.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::HeldOut;
+    use crate::metrics::{Probabilities, Truth};
+    use crate::report::Evaluation;
+
+    fn measured_on(ids: &[&str], labels: &[u32], val_loss: f64) -> TrialResult {
+        let ids = ids.iter().map(ToString::to_string).collect();
+        let truth = Truth::Classes(labels.to_vec());
+        let held_out = HeldOut { ids, probabilities: Probabilities::default(), augmented: None, truth };
+        let evaluation = Evaluation { val_loss, ..Evaluation::default() };
+        TrialResult { evaluation, seconds: 1.0, held_out, classes: Vec::new(), ruin: None }
+    }
+
+    #[test]
+    fn runs_on_different_images_or_labels_have_no_difference() {
+        let best = measured_on(&["a", "b"], &[0, 1], 0.25);
+        let alike = measured_on(&["a", "b"], &[0, 1], 0.75);
+        let others = measured_on(&["a", "c"], &[0, 1], 0.75);
+        let relabelled = measured_on(&["a", "b"], &[1, 1], 0.75);
+        let of = |other: &TrialResult, fold: usize| {
+            let key = |candidate, fold| TrialKey { candidate, fold, seed: 1 };
+            let runs = Runs([(key(0, 0), &best), (key(1, fold), other)].into());
+            (runs.are_measured_differently(), runs.difference(1, 0, None).mean)
+        };
+        assert_eq!(of(&alike, 0), (false, Some(0.5)));
+        assert_eq!(of(&others, 0), (true, None));
+        assert_eq!(of(&relabelled, 0), (true, None));
+        // Folds are measured on images of their own.
+        assert_eq!(of(&others, 1), (false, None));
+    }
 }

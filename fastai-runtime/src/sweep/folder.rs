@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::Recipe;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::RecipeText;
-use serde::{Deserialize, Serialize};
 
 use super::out_of_fold::OutOfFold;
 use super::standings::Standings;
 use super::trial::{Trial, TrialKey};
-use super::{AllDiverged, Shard, Stopping, SweepSpec, page};
+use super::{AllDiverged, SweepOrigin, SweepSpec, page};
 use crate::RunError;
 use crate::atomic::{create_folder, locked, write_atomic};
 use crate::error::ResumeError;
+use crate::names::typed;
 use crate::report::claim_folder;
 use crate::sealed::{read_sealed, write_sealed};
 
@@ -25,31 +25,6 @@ const LARGEST: u64 = 16 << 20;
 const BEST: &str = "best.recipe";
 /// With folds, the predictions of the best candidate.
 const OUT_OF_FOLD: &str = "out_of_fold.csv";
-
-/// What asked for a sweep, as the command line gave it: enough to build it again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SweepOrigin {
-    /// The name of the recipe's file, for messages.
-    pub file: String,
-    /// The recipe's text.
-    pub text: String,
-    /// `--set`: keys that all candidates change.
-    pub set: Vec<String>,
-    /// `--over`: keys with the values that they take.
-    pub over: Vec<String>,
-    /// `--random`: combinations that are drawn.
-    pub random: Option<u32>,
-    /// `--seeds`: runs of each candidate.
-    pub seeds: u32,
-    /// `--folds`.
-    pub folds: Option<u32>,
-    /// `--seed`: the first seed, unless it is the recipe's.
-    pub seed: Option<u64>,
-    /// Whether candidates that fall behind are stopped.
-    pub stopping: Stopping,
-    /// `--shard`.
-    pub shard: Option<Shard>,
-}
 
 /// The folder of a sweep: `sweep.state` (what it is), `trials/` (the results, with digests), `runs/` (a run folder for each
 /// trial), and what [`run`](super::run) writes at its end: `sweep.json`, `runs.csv`, `scores.svg`, `report.html` and, unless all
@@ -67,6 +42,12 @@ impl SweepFolder {
     /// # Errors
     /// If `out` contains anything, or cannot be created.
     pub fn create(out: Option<&Path>, name: &str, origin: &SweepOrigin) -> Result<Self, RunError> {
+        if let Some(begun) = out.filter(|path| SweepFolder::exists(path)) {
+            let resumed = format!("`fastai sweep --resume {}` goes on with it", typed(begun));
+            let what = format!("a sweep is there: {resumed}; or name another folder");
+            let error = std::io::Error::new(std::io::ErrorKind::AlreadyExists, what);
+            return Err(RunError::file("create", begun, error));
+        }
         let path = claim_folder(out, "sweeps", name)?;
         let folder = SweepFolder { _lock: lock(&path)?, path };
         let bytes = serde_json::to_vec_pretty(origin)
@@ -165,20 +146,21 @@ impl SweepFolder {
             }
         } else if let Some(best) = standings.best() {
             let recipe = seeded(&spec.candidates[best.candidate].recipe, spec.seeds[0]);
-            let head = match best.is_ruined() {
-                true => {
-                    let fate = best.fate_in_words(spec.seeds.len() * spec.folds()).replace('\n', " ");
-                    format!("// No combination of the sweep ended sound; this one: {fate}.\n")
-                }
-                false => String::new(),
-            };
+            let mut head = String::new();
+            if best.is_ruined() {
+                let fate = best.fate_in_words(spec.seeds.len() * spec.folds()).replace('\n', " ");
+                head += &format!("// No combination of the sweep ended sound; this one: {fate}.\n");
+            }
+            if standings.different_images {
+                head += "// The combinations of the sweep were measured on different images or labels, this one on its own.\n";
+            }
             self.write(BEST, &(head + &recipe))?;
             let whole = OutOfFold::of(spec, best.candidate, trials).filter(|_| spec.folds() > 1);
             if let Some(whole) = whole.filter(OutOfFold::is_regular) {
                 write_atomic(self.path.join(OUT_OF_FOLD), |out| whole.write(out))?;
             }
         }
-        self.write("report.html", &page::page(standings, &spec.origin.text, diverged))
+        self.write("report.html", &page::page(standings, &spec.origin, diverged))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
@@ -230,7 +212,7 @@ fn write_runs(standings: &Standings, out: &mut dyn std::io::Write) -> std::io::R
 #[cfg(test)]
 mod tests {
     use super::super::trial::{TrialEnd, TrialResult};
-    use super::super::{Candidate, Ruin};
+    use super::super::{Candidate, Ruin, Stopping};
     use super::*;
     use crate::engine::HeldOut;
     use crate::metrics::{Probabilities, Truth};

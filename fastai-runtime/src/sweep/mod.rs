@@ -11,10 +11,13 @@ mod folder;
 mod halving;
 mod memory;
 mod obstacle;
+mod origin;
 mod out_of_fold;
 mod page;
 mod pool;
 mod ready;
+mod remark;
+mod sources;
 mod standings;
 mod trial;
 
@@ -25,8 +28,9 @@ use fastai_dsl::{Facts, Plan, Recipe};
 use serde::{Deserialize, Serialize};
 
 pub use all_diverged::AllDiverged;
-pub use folder::{SweepFolder, SweepOrigin};
+pub use folder::SweepFolder;
 pub use obstacle::Obstacle;
+pub use origin::SweepOrigin;
 pub use ready::check;
 pub use standings::{Fate, Scored, Standing, Standings};
 pub use trial::TrialKey;

@@ -2,8 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::{AllDiverged, Fate, Standing, Standings};
+use super::{AllDiverged, Fate, Standing, Standings, SweepOrigin};
 use crate::report::numbers::{duration, metric};
+use crate::report::page::marked;
 use crate::report::{self, plot, tables};
 
 /// Candidates that the plot shows.
@@ -45,19 +46,22 @@ fn over_key(table: &Standings, key: &str) -> Vec<(String, Vec<f64>)> {
     rows
 }
 
-/// Renders the report as one self-contained page. `recipe` is the text that the sweep began with; there is no best candidate if
-/// all `diverged`.
-pub fn page(table: &Standings, recipe: &str, diverged: Option<&AllDiverged>) -> String {
+/// Renders the report as one self-contained page of the sweep that began with `origin`; there is no best candidate if all
+/// `diverged`.
+pub fn page(table: &Standings, origin: &SweepOrigin, diverged: Option<&AllDiverged>) -> String {
     let keys: Vec<&String> =
         table.standings.first().map_or_else(Vec::new, |s| s.settings.iter().map(|(k, _)| k).collect());
     let content = html! {
         h1 { (table.name) ": sweep" }
         p.soft { (extent(table)) }
         @if table.complete < table.trials && table.standings.iter().any(|s| s.fate == Fate::Unfinished) {
-            div.banner { "NOT COMPLETE: " (table.complete) " of " (table.trials) " runs. `fastai sweep --resume` runs the others." }
+            div.banner { "NOT COMPLETE: " (table.complete) " of " (table.trials) " runs. " code { "fastai sweep --resume" } " runs the others." }
+        }
+        @if let Some(caveat) = table.caveat() {
+            div.banner { "NOT COMPARABLE: " (caveat) "." }
         }
         @if let Some(diverged) = diverged {
-            div.banner { "TRAINING FAILED: " (report::page::marked(&diverged.to_string())) "." }
+            div.banner { "TRAINING FAILED: " (marked(&diverged.to_string())) "." }
         } @else if let Some(best) = table.best() {
             div.cards {
                 div.card {
@@ -65,9 +69,13 @@ pub fn page(table: &Standings, recipe: &str, diverged: Option<&AllDiverged>) -> 
                     p.value { (metric(best.mean)) " " small { (table.metric) } }
                     p { code { (best.describe()) } }
                     @if best.is_ruined() {
-                        p.note { "No candidate ended sound; this one: " (best.fate_in_words(table.seeds.len() * table.folds)) "." }
+                        p.note { "No candidate ended sound; this one: " (marked(&best.fate_in_words(table.seeds.len() * table.folds))) "." }
                     }
-                    p.soft { "Chosen among " (table.standings.len()) " on these very images, which flatters it: measure it on others." }
+                    @if table.different_images {
+                        p.note { "Chosen among " (table.standings.len()) " that were not measured on the same images." }
+                    } @else {
+                        p.soft { "Chosen among " (table.standings.len()) " on these very images, which flatters it: measure it on others." }
+                    }
                 }
             }
         }
@@ -82,7 +90,10 @@ pub fn page(table: &Standings, recipe: &str, diverged: Option<&AllDiverged>) -> 
             }
         }
         h2 { "Recipe" }
-        pre { (recipe) }
+        @if !origin.set.is_empty() {
+            p { "With these changes, the same for all candidates:" @for set in &origin.set { " " code { "--set " (set) } } }
+        }
+        pre { (origin.text) }
     };
     report::page::page(&format!("{} – fastai sweep", table.name), &content)
 }
@@ -135,7 +146,7 @@ fn candidates(table: &Standings, keys: &[&String]) -> Markup {
                 td.n { (standing.runs.len()) }
                 td { (difference(standing)) }
                 td.n { @if standing.seconds > 0.0 { (duration(standing.seconds)) } }
-                td { @if standing.fate != Fate::Complete || standing.is_ruined() { span.note { (standing.fate_in_words(wanted)) } } }
+                td { @if standing.fate != Fate::Complete || standing.is_ruined() { span.note { (marked(&standing.fate_in_words(wanted))) } } }
             } } }
         } }
     }

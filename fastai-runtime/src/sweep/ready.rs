@@ -3,18 +3,19 @@
 use fastai_dsl::{Valid, Weights};
 
 use super::obstacle::Obstacle;
-use super::{Candidate, SweepSpec, memory};
+use super::{Candidate, SweepSpec, memory, sources};
 use crate::RunError;
 use crate::data::{DataError, DataPart, Finding, FindingKind};
 use crate::engine::RunOptions;
 use crate::models::{self, weights};
 use crate::progress::Progress;
 
-/// Returns what is known to fail before anything trains, each reason once: candidates that cannot be compared, weights that are
-/// missing or of another network, and networks that do not fit into the memory of `options`, or else of the machine. Notes where
-/// batches pass the body in parts. What else is wrong with data and devices is for the trials to say.
+/// Returns what is known to fail before anything trains, each reason once: candidates that cannot be compared, data that is not
+/// there, weights that are missing or of another network, and networks that do not fit into the memory of `options`, or else of
+/// the machine. Notes where batches pass the body in parts. What else is wrong with data and devices is for the trials to say.
 pub fn check(spec: &SweepSpec, options: &RunOptions, progress: &mut dyn Progress) -> Vec<Obstacle> {
     let mut found: Vec<Obstacle> = comparable(spec).err().into_iter().map(Obstacle::of_all).collect();
+    found.extend(sources::check(spec));
     let mut seen: Vec<(&Weights, &str, u32)> = Vec::new();
     for key in spec.own_trials() {
         let model = spec.recipe(key).model();

@@ -32,6 +32,10 @@ pub struct Standings {
     pub trials: usize,
     /// Runs that are complete.
     pub complete: usize,
+    /// Whether some runs with the same seed and fold were measured on different images, or by different labels: their scores
+    /// say little about which candidate is the better one, and have no difference.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub different_images: bool,
     /// The candidates, the best first; those of which a run is ruined come after all others that have a complete run.
     pub standings: Vec<Standing>,
 }
@@ -55,7 +59,7 @@ pub struct Standing {
     /// Standard deviation of their scores (with n - 1), of two and more.
     pub deviation: Option<f64>,
     /// The mean difference to the best candidate over the runs that both completed, with the same seed and fold; `None` for the
-    /// best itself.
+    /// best itself, and where the two were measured on different images.
     pub difference: Option<f64>,
     /// The 95 % interval of that difference: a bootstrap over runs and over validation images, the same for both.
     pub interval: Option<[f64; 2]>,
@@ -145,6 +149,7 @@ impl Standings {
             .collect();
         standings.sort_by(|a, b| a.rank(b, direction));
         let complete = standings.iter().map(|s| s.runs.len()).sum();
+        let runs = Runs::new(trials);
         let mut table = Standings {
             format: 1,
             name: spec.candidates.first().map_or_else(String::new, |c| c.recipe.name().to_string()),
@@ -154,6 +159,7 @@ impl Standings {
             folds: spec.folds(),
             trials: spec.candidates.len() * per_candidate,
             complete,
+            different_images: runs.are_measured_differently(),
             standings,
         };
         for standing in table.standings.iter_mut().filter(|_| spec.folds() > 1) {
@@ -161,13 +167,21 @@ impl Standings {
             standing.out_of_fold = whole.and_then(|whole| whole.score(measure(spec)?.as_ref()));
         }
         if let Some(best) = table.best().map(|best| best.candidate) {
-            let (runs, measure) = (Runs::new(trials), measure(spec));
+            let measure = measure(spec);
             for standing in table.standings.iter_mut().filter(|s| s.candidate != best && !s.runs.is_empty()) {
                 let Difference { mean, interval } = runs.difference(standing.candidate, best, measure.as_deref());
                 (standing.difference, standing.interval) = (mean, interval);
             }
         }
         table
+    }
+
+    /// What keeps the scores from telling which candidate is the better one, in words; `None` if nothing does.
+    pub fn caveat(&self) -> Option<&'static str> {
+        self.different_images.then_some(
+            "the scores are of different images or labels: they may differ for that alone, and candidates that do not share \
+             the images of the best have no difference to it",
+        )
     }
 
     /// The best candidate: the first with a complete run.

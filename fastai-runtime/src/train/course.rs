@@ -59,6 +59,8 @@ pub struct Against {
     /// Whether there are too few validation images to judge by their loss: only the training loss counts then, and a validation
     /// loss that is no number.
     pub few: bool,
+    /// Whether the losses of the `fit`'s batches fell by no more than chance explains; no for a `fit` of a few batches.
+    pub still: bool,
 }
 
 impl Against {
@@ -66,7 +68,7 @@ impl Against {
     /// makes of a few images.
     pub fn begun_with(self, batch_losses: &[f64]) -> Self {
         let first = batch_losses.first().map(|first| first * (BY_CHANCE * scatter_of_logs(batch_losses)).exp());
-        Against { first, ..self }
+        Against { first, still: stand_still(batch_losses), ..self }
     }
 
     /// Whether a loss is as low as that of a network that works may be.
@@ -172,6 +174,26 @@ fn scatter_of_logs(losses: &[f64]) -> f64 {
     bends.get(bends.len() / 2).map_or(0.0, |median| median * OF_MEDIAN / OF_BENDS.sqrt())
 }
 
+/// Whether the second half of these losses lies below the first by less than chance explains: by less than two standard errors of
+/// the difference between the means of their logarithms. No for fewer than six losses.
+fn stand_still(losses: &[f64]) -> bool {
+    /// Fewer losses in a half do not say how they scatter.
+    const FEWEST: usize = 3;
+    let logs: Vec<f64> = losses.iter().map(|loss| loss.ln()).filter(|log| log.is_finite()).collect();
+    let (early, late) = logs.split_at(logs.len() / 2);
+    if early.len() < FEWEST {
+        return false;
+    }
+    // The mean, and its variance.
+    let mean = |half: &[f64]| {
+        let n = half.len() as f64;
+        let mean = half.iter().sum::<f64>() / n;
+        (mean, half.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / (n - 1.0) / n)
+    };
+    let ((before, of_before), (after, of_after)) = (mean(early), mean(late));
+    before - after <= BY_CHANCE * (of_before + of_after).sqrt()
+}
+
 /// Names the course of a `fit`; `None` if there is nothing to say.
 ///
 /// A course counts if it lasts to the end of the fit: losses that recover after a restart or a new head's first epoch are
@@ -234,7 +256,13 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     let high = last.trn_loss > HIGH * constant && last.val_loss > HIGH * constant;
     // More of what made it worse is no remedy.
     let raised = before.is_some_and(|before| last.val_loss > DAMAGED * before);
-    let course = if against.stays_far_off(last) { Course::FarOff } else { Course::Underfitting };
+    let course = if against.stays_far_off(last) {
+        Course::FarOff
+    } else if against.still && against.says_nothing(last) {
+        Course::TooSlow
+    } else {
+        Course::Underfitting
+    };
     found(course, last).filter(|_| high && !raised && !followed)
 }
 
@@ -267,7 +295,7 @@ pub fn certain(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
             lasts && against.before.is_some_and(half_lost)
         }
         Course::NothingLearned => lasts && against.is_raised(last),
-        Course::FarOff | Course::Overfitting | Course::Underfitting => false,
+        Course::FarOff | Course::Overfitting | Course::TooSlow | Course::Underfitting => false,
     };
     is_certain.then_some(found)
 }
@@ -297,7 +325,8 @@ impl Verdict {
         let same = |then: &Judgement| whole.is_some_and(|whole| whole.course == then.course);
         let then = judge(&epochs[..=kept as usize], against).filter(|then| then.course.is_failure() || same(then));
         // Losses that are high in the end and were not in the kept epoch are no want of training.
-        let later = whole.filter(|whole| !matches!(whole.course, Course::FarOff | Course::Underfitting));
+        let later =
+            whole.filter(|whole| !matches!(whole.course, Course::FarOff | Course::TooSlow | Course::Underfitting));
         then.map(Verdict::Holds).or(later.map(|later| Verdict::Escaped { later, kept }))
     }
 
@@ -333,8 +362,15 @@ mod tests {
     }
 
     /// Two classes, whose constant answer costs 0.69.
-    const CLASSES: Against =
-        Against { constant: 0.69, first: Some(0.8), before: None, trains_body: false, followed: false, few: false };
+    const CLASSES: Against = Against {
+        constant: 0.69,
+        first: Some(0.8),
+        before: None,
+        trains_body: false,
+        followed: false,
+        few: false,
+        still: false,
+    };
 
     /// The course of `(trn_loss, val_loss)` per epoch with two classes.
     fn course(losses: &[(f64, f64)], before: Option<f64>, trains_body: bool) -> Option<(Course, u64)> {
@@ -371,10 +407,29 @@ mod tests {
         let against = Against { constant: 1.0, ..Against::default() };
         assert_ne!(judge(&rows, against.begun_with(&losses)).map(|j| j.course), Some(Course::Diverged));
         assert_eq!(judge(&rows, against.begun_with(&losses[..1])).map(|j| j.course), Some(Course::Diverged));
+        assert_eq!(judge(&rows, against.begun_with(&losses)).map(|j| j.course), Some(Course::TooSlow));
         // A steady rise is no scatter.
         assert!(scatter_of_logs(&[0.8, 2.4, 7.2, 21.6, 64.8]) < 1e-9);
         assert!((0.4..1.2).contains(&scatter_of_logs(&losses)));
         assert_eq!(scatter_of_logs(&[0.8, 3.0]), 0.0);
+    }
+
+    #[test]
+    fn more_epochs_are_no_advice_where_no_batch_shows_a_fall() {
+        // What each rate makes of the same batches, far above a constant answer's loss.
+        let batches = |factor: f64| -> Vec<f64> {
+            let scattered = [2.4, 1.9, 2.2, 2.6, 2.0, 2.3, 1.8, 2.5];
+            (0..).zip(scattered).map(|(batch, loss)| loss * factor.powi(batch)).collect()
+        };
+        let course = |factor, losses: &[(f64, f64)]| {
+            let against = Against { constant: 0.69, ..Against::default() };
+            judge(&rows(losses), against.begun_with(&batches(factor))).map(|j| j.course)
+        };
+        let high = [(2.3, 2.4), (2.2, 2.1)];
+        assert_eq!(course(1.0, &high), Some(Course::TooSlow));
+        assert_eq!(course(0.8, &high), Some(Course::Underfitting), "the batches fall");
+        assert_eq!(course(1.0, &[(0.5, 0.5), (0.5, 0.5)]), Some(Course::Underfitting), "it knows something");
+        assert!(!stand_still(&[2.0; 5]) && stand_still(&[2.0; 6]));
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub struct FitCurve {
     /// Loss of each individual batch; as long as `losses`.
     #[serde(default)]
     pub batch_losses: Vec<f64>,
-    /// Number of batches up to the end of each finished epoch; as long as `epochs`. Empty as the batches are, if the fit failed.
+    /// Number of batches up to the end of each finished epoch; as long as `epochs`.
     #[serde(default)]
     pub ends: Vec<usize>,
     /// One row per finished epoch.

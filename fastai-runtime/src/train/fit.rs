@@ -69,11 +69,7 @@ pub fn fit(
         epoch_table::row(row, validation.is_some(), fitting.progress);
     }
     while fitting.at.epoch < fitting.plan.epochs {
-        let clock = EpochClock { started: Instant::now(), before: fitting.at.epoch_seconds };
-        if fitting.train_epoch(&clock)? == Ending::Stopped {
-            return Ok(fitting.stopped());
-        }
-        match fitting.end_epoch(&clock)? {
+        match fitting.next_epoch().inspect_err(|_| fitting.logbook.failed(&fitting.at))? {
             AfterEpoch::GoesOn => {}
             AfterEpoch::IsTired => break,
             AfterEpoch::IsStopped => return Ok(fitting.stopped()),
@@ -160,6 +156,15 @@ impl Fitting<'_> {
         }
         self.at = midway;
         Ok(())
+    }
+
+    /// Trains on the batches of the epoch that are left, and measures the network after them, unless a stop is requested.
+    fn next_epoch(&mut self) -> Result<AfterEpoch, RunError> {
+        let clock = EpochClock { started: Instant::now(), before: self.at.epoch_seconds };
+        match self.train_epoch(&clock)? {
+            Ending::Stopped => Ok(AfterEpoch::IsStopped),
+            Ending::Complete => self.end_epoch(&clock),
+        }
     }
 
     /// Trains on the batches of the epoch that are left, or until a stop is requested.

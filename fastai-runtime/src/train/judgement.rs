@@ -25,6 +25,9 @@ pub enum Course {
     /// test) or by half for three epochs, while the training loss fell below it; or it is above a constant answer's by more than two standard errors, and the
     /// training loss is far below it.
     Overfitting,
+    /// Training and validation loss are not below a constant answer's, and the losses of the batches fell by no more than chance
+    /// explains.
+    TooSlow,
     /// Training and validation loss are both high.
     Underfitting,
 }
@@ -32,7 +35,7 @@ pub enum Course {
 impl Course {
     /// Whether the fit did harm or nothing at all, rather than too little or too much.
     pub fn is_failure(self) -> bool {
-        !matches!(self, Course::FarOff | Course::Overfitting | Course::Underfitting)
+        !matches!(self, Course::FarOff | Course::Overfitting | Course::TooSlow | Course::Underfitting)
     }
 
     /// Whether it leaves nothing of what the weights knew.
@@ -86,7 +89,7 @@ mod tests {
         let explained = |course: Course| {
             let all =
                 [Course::Diverged, Course::SameAnswer, Course::Collapsed, Course::Damaged, Course::NothingLearned];
-            let rest = [Course::FarOff, Course::Overfitting, Course::Underfitting];
+            let rest = [Course::FarOff, Course::Overfitting, Course::TooSlow, Course::Underfitting];
             all.into_iter().chain(rest).filter(|later| course.explains(*later)).collect::<Vec<_>>()
         };
         let after_collapse = [Course::Collapsed, Course::NothingLearned];

@@ -197,6 +197,9 @@ pub trait Logbook {
         None
     }
 
+    /// Takes what a fit has recorded when an error ends it. There may be rates of batches whose losses were not read.
+    fn failed(&mut self, _: &Midway) {}
+
     /// Whether the state is to be kept after this batch.
     fn is_due(&self) -> bool {
         false

@@ -206,13 +206,19 @@ fn a_training_that_diverged_is_said_whatever_the_metrics_are() {
 fn a_loss_that_explodes_is_told_once_with_the_rates_of_what_trains() {
     let chips = Chips::new(40);
     let recipe = chips.tags("precompute(on); fit(10.0, 300);", "", "");
-    let error = run(&recipe, &chips.options("head"), &mut Silent).unwrap_err();
-    let RunError::Diverged { rates, .. } = &error else { panic!("{error}") };
+    let mut log = Log::default();
+    let error = run(&recipe, &chips.options("head"), &mut log).unwrap_err();
+    let RunError::Diverged { rates, batch, .. } = &error else { panic!("{error}") };
     assert_eq!(rates, &[10.0], "the head alone trains");
     assert!(error.to_string().contains("learning rates 10): use smaller"), "{error}");
     let summary = Summary::read(&chips.path().join("head")).unwrap();
     let told = |what: &str| summary.notes.iter().filter(|note| note.contains(what)).count();
-    assert_eq!((told("use smaller rates"), told("diverged in epoch")), (1, 0), "{:?}", summary.notes);
+    let warned = log.0.lock().unwrap().iter().filter(|line| line.contains("`: diverged ")).count();
+    assert_eq!((told("use smaller rates"), told("`: diverged ")), (1, warned), "{:?}", summary.notes);
+    assert!(warned <= 1, "{warned}");
+    // All batches before the one whose loss is no number.
+    let batches = std::fs::read_to_string(chips.path().join("head/batches.csv")).unwrap();
+    assert_eq!(batches.lines().count() as u64 - 1, *batch);
     // The report has the epochs that the fit finished.
     let history = std::fs::read_to_string(chips.path().join("head/history.csv")).unwrap();
     let last = history.lines().count() - 2;
@@ -220,6 +226,7 @@ fn a_loss_that_explodes_is_told_once_with_the_rates_of_what_trains() {
     assert!(report.contains("<h2>Epochs</h2>") && report.contains(&format!("After epoch {last} of step 2;")));
     assert!(report.contains("<h3>Last measured</h3>") && !report.contains("Nothing was measured"));
     assert!(!report.contains("00000000.0000"), "large losses are powers of ten");
+    assert!(!report.contains("no batch was trained"));
 }
 
 #[test]

@@ -34,6 +34,28 @@ const CRATE: [(&str, &str); 6] = [
 ];
 const RECIPE: &str = include_str!("crate/template.recipe");
 
+/// Names that a crate cannot have: the keywords of Rust, the crates that the compiler brings or cargo keeps, and this library,
+/// which the crate depends on.
+#[rustfmt::skip] // a table
+const TAKEN_BY_CRATES: &[&str] = &[
+    "abstract", "alloc", "as", "async", "await", "become", "box", "break", "build", "const", "continue", "core", "crate",
+    "deps", "do", "dyn", "else", "enum", "examples", "extern", "false", "fastai", "final", "fn", "for", "gen", "if", "impl",
+    "in", "incremental", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "proc_macro", "pub",
+    "ref", "return", "self", "static", "std", "struct", "super", "test", "trait", "true", "try", "type", "typeof", "unsafe",
+    "unsized", "use", "virtual", "where", "while", "yield",
+];
+/// Names that a recipe's type cannot have where the program uses them for something else: the prelude of Rust and that of this
+/// library, as the files of the crate import it, and the keyword `Self`.
+#[rustfmt::skip] // a table
+const TAKEN_BY_TYPES: &[&str] = &[
+    "AsMut", "AsRef", "AsyncFn", "AsyncFnMut", "AsyncFnOnce", "Box", "Class", "Classified", "Clone", "Copy",
+    "Default", "DoubleEndedIterator", "Drop", "Eq", "Err", "ExactSizeIterator", "Experiment", "Extend", "Fn", "FnMut", "FnOnce",
+    "From", "FromIterator", "Into", "IntoIterator", "Iterator", "MultiLabel", "None", "Ok", "Option", "Ord",
+    "PartialEq", "PartialOrd", "Path", "PathBuf", "Prediction", "Predictions", "Regression", "Result", "Run", "RunError",
+    "RunOptions", "Self", "Send", "SingleLabel", "Sized", "Some", "String", "Sync", "ToOwned", "ToString", "Trained",
+    "TryFrom", "TryInto", "Unpin", "Vec",
+];
+
 pub fn run(args: &NewArgs) -> Result<(), Failure> {
     let name = args.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let recipe = recipe_name(name).ok_or_else(|| {
@@ -41,6 +63,13 @@ pub fn run(args: &NewArgs) -> Result<(), Failure> {
             "a crate's name begins with a letter and has letters, digits, `-` and `_` only: `fastai new cats-and-dogs`";
         Failure::Invalid(format!("{}: {why}", args.path.display()))
     })?;
+    if !args.recipe_only && is_taken(name, &recipe) {
+        let shown = args.path.display();
+        let other = typed(&args.path.with_file_name(format!("{name}-recipe")));
+        let why =
+            format!("Rust or this library has that name already, so the crate would not compile: `fastai new {other}`");
+        return Err(Failure::Invalid(format!("{shown}: {why}")));
+    }
     if args.path.exists() {
         return Err(Failure::Invalid(format!("{} exists: name a new folder", args.path.display())));
     }
@@ -118,6 +147,13 @@ fn recipe_name(name: &str) -> Option<String> {
     legal.then(|| words.map(capital).collect())
 }
 
+/// Whether the crate of that name, or the type of its recipe, would hide what the crate's own files use.
+fn is_taken(name: &str, recipe: &str) -> bool {
+    // The compiler tells crates apart by their names with underscores.
+    let library = name.replace('-', "_");
+    TAKEN_BY_CRATES.contains(&library.as_str()) || TAKEN_BY_TYPES.contains(&recipe)
+}
+
 /// The dependency on this library: the folder given, the sources of this program if they are still there, else this version.
 fn dependency(given: Option<&Path>) -> Result<String, Failure> {
     let is_fastai = |folder: &Path| folder.join("fastai-runtime").is_dir() && folder.join("Cargo.toml").is_file();
@@ -148,5 +184,19 @@ mod tests {
         for wrong in ["", "2cats", "-a", "ca ts", "été", "a/b", ".."] {
             assert_eq!(recipe_name(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn names_that_rust_uses_itself_are_taken() {
+        let taken = |name: &str| is_taken(name, &recipe_name(name).unwrap());
+        for name in
+            ["result", "Vec", "self", "crate", "fn", "std", "core", "String", "Option", "test", "proc-macro", "run"]
+        {
+            assert!(taken(name), "{name}");
+        }
+        for name in ["result-recipe", "vec-recipe", "cats-and-dogs", "tests", "format"] {
+            assert!(!taken(name), "{name}");
+        }
+        assert!(TAKEN_BY_CRATES.is_sorted() && TAKEN_BY_TYPES.is_sorted());
     }
 }

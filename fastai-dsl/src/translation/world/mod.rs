@@ -71,6 +71,8 @@ pub(crate) struct World {
     /// The statement at hand, and whether a part of it was translated.
     current: String,
     used: bool,
+    /// Whether the statement at hand stands in the recipe beside what was translated of it.
+    remarked: bool,
     reasons: Vec<String>,
     pub(crate) translated: usize,
     pub(crate) comments: usize,
@@ -106,6 +108,7 @@ impl World {
         }
         self.current.clone_from(&statement.text);
         self.used = false;
+        self.remarked = false;
         self.reasons.clear();
         match &statement.kind {
             StatementKind::Import => {
@@ -130,7 +133,10 @@ impl World {
             }
         }
         match self.used {
-            true => self.translated += 1,
+            true => {
+                self.translated += 1;
+                self.comments += usize::from(self.remarked);
+            }
             false => self.comment(),
         }
     }
@@ -159,6 +165,7 @@ impl World {
         if self.alone {
             return self.reason(text);
         }
+        self.remarked = true;
         self.keep(format!("{}\n//   ({text})", self.current));
     }
 

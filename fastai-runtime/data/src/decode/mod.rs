@@ -21,6 +21,8 @@ const MAX_SIDE: u32 = 16_384;
 /// Largest memory use of one image, bytes.
 const MAX_BYTES: u64 = 512 << 20;
 
+/// The message about a folder, a pipe or a device in the place of a file.
+pub(crate) const NO_FILE: &str = "is no regular file";
 /// The message about a JPEG with damaged data.
 const DAMAGED: &str = "the JPEG is damaged, a part of it would be grey or shifted";
 
@@ -77,7 +79,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     // Checked before opening, since opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"))?;
     if !metadata.is_file() {
-        return Err("is no regular file".to_string());
+        return Err(NO_FILE.to_string());
     }
     // The stated length plus one byte, which detects the end.
     let mut bytes = Vec::with_capacity((metadata.len().min(MAX_BYTES) + 1) as usize);

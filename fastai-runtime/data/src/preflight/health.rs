@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::Valid;
 use serde::Serialize;
 
+use super::labels::FarLabels;
 use super::sizes::Sizes;
 use crate::decode::Remark;
 
@@ -43,6 +44,9 @@ pub struct Health {
     pub unmeasured: Vec<String>,
     /// Classes of which some folds hold out no image and others do, of a split that holds out each fold in turn.
     pub lacking: Vec<FoldsWithout>,
+    /// Where the labels of a regression lie, if a network can hardly learn them as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub far_labels: Option<FarLabels>,
     /// Largest image side that the network sees, pixels.
     pub size: u32,
     /// Images whose shorter side is below `size` and which are therefore enlarged.

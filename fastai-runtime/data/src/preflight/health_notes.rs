@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::Valid;
 
 use super::health::{FoldsWithout, Health, Together};
+use super::labels::FarLabels;
 use crate::findings::{names, number, shorten};
 use crate::names::first_names;
 
@@ -51,7 +52,8 @@ impl HealthNotes<'_> {
             self.alike(identical, cut.identical, "the same bytes"),
             self.near(),
         ];
-        let images = [self.untrained(), self.unmeasured(), self.lacking(), self.enlarged()];
+        let labels = self.health.far_labels.as_ref().map(FarLabels::note);
+        let images = [self.untrained(), self.unmeasured(), self.lacking(), labels, self.enlarged()];
         files.into_iter().chain(pairs).chain(images).flatten().collect()
     }
 

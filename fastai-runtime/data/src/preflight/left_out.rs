@@ -62,7 +62,7 @@ impl LeftOut {
         if dataset.valid.is_empty() && !self.valid.is_empty() {
             let text = format!(
                 "no image is left to measure with: all {} that `valid: {}` holds out are left out: {}; replace \
-                 them, hold out others, or say `valid: all` to train on everything",
+                 them, or hold out others",
                 self.valid.len(),
                 split.in_short(),
                 reasons(self.valid.iter(), &dataset.root)

@@ -21,6 +21,7 @@ mod across_folds;
 pub(super) mod health;
 mod health_notes;
 mod known;
+mod labels;
 mod left_out;
 mod looks;
 mod nearby;
@@ -32,6 +33,7 @@ mod together;
 
 pub use across_folds::AcrossFolds;
 pub use health::{FoldsWithout, Health, Together, Truncated};
+pub use labels::FarLabels;
 pub use sizes::Sizes;
 
 /// The description of every file that can be decoded, the other files with their errors, and the number of files that were
@@ -201,6 +203,11 @@ impl<'a> Preflight<'a> {
         pairs::twins_of_valid(dataset, &looks, self.duplicates, &mut health, &mut left_out);
         pairs::twins(dataset, &looks, &mut health);
         left_out.check(dataset, self.limit.is_some(), &mut health, &mut findings);
+        // What a part of the rows says of their labels may not hold for all.
+        if self.limit.is_none() && findings.all_read() {
+            labels::check(dataset, &mut findings);
+            health.far_labels = FarLabels::of(dataset);
+        }
         measure(dataset, &looks, &mut health);
         if let Near::Search(data) = near {
             self.compare(data, dataset, &looks, &findings, &mut health);

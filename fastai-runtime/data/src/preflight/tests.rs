@@ -95,6 +95,57 @@ fn a_second_run_only_decodes_what_changed() {
     }
 }
 
+/// The training images of [`dataset`] with these labels, and a validation image with the last one.
+fn measured(folder: &TempDir, labels: &[f32]) -> Dataset {
+    let mut dataset = dataset(folder, labels.len() + 1);
+    dataset.train.append(&mut dataset.valid);
+    let items = dataset.train.iter_mut().zip(labels);
+    items.for_each(|(item, label)| item.target = Target::Value(*label));
+    dataset.valid.extend(dataset.train.pop());
+    Dataset { task: TaskKind::Regression, classes: vec!["year".to_string()], ..dataset }
+}
+
+#[test]
+fn labels_far_from_0_or_far_from_a_deviation_of_1_are_noted_with_what_helps() {
+    let folder = TempDir::new().unwrap();
+    let note = |labels: &[f32]| {
+        let health = check(&mut measured(&folder, labels), None, &mut Silent).unwrap();
+        let notes = health.notes(folder.path(), &Valid::None);
+        notes.into_iter().find(|note| note.starts_with("the labels, `year`, lie around "))
+    };
+    // The mean is 1980, the deviation the root of 200.
+    let years = note(&[1960.0, 1970.0, 1980.0, 1990.0, 2000.0]).unwrap();
+    assert!(years.contains("around 1980.0 with a deviation of 14.1,"), "{years}");
+    assert!(years.contains("`(year - 1980.0) / 14.1`") && years.contains("`prediction * 14.1 + 1980.0`"), "{years}");
+    let below = note(&[-1960.0, -1970.0, -1980.0, -1990.0, -2000.0]).unwrap();
+    assert!(below.contains("around -1980.0 with") && below.contains("`(year + 1980.0) / 14.1`"), "{below}");
+    assert!(below.contains("`prediction * 14.1 - 1980.0`"), "{below}");
+    for (labels, is_noted) in [
+        ([-50.0, 50.0, -50.0, 50.0], true),
+        ([-0.02, 0.02, -0.02, 0.02], true),
+        ([-29.0, 29.0, -29.0, 29.0], false),
+        ([-0.04, 0.04, -0.04, 0.04], false),
+        ([3.9, 5.9, 3.9, 5.9], false),
+        ([4.1, 6.1, 4.1, 6.1], true),
+    ] {
+        assert_eq!(note(&labels).is_some(), is_noted, "{labels:?}");
+    }
+}
+
+#[test]
+fn one_label_for_all_training_images_of_a_regression_is_an_error() {
+    let folder = TempDir::new().unwrap();
+    let found = |labels: &[f32]| findings(check(&mut measured(&folder, labels), None, &mut Silent)).findings;
+    let all = found(&[0.5; 4]);
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0].kind, FindingKind::OneValue { value: 0.5 });
+    assert_eq!(all[0].text, "all 3 training images have the label 0.5: a regression needs labels that differ");
+    let held_out = found(&[0.5, 0.5, 0.5, 2.0]);
+    assert_eq!(held_out[0].kind, FindingKind::OneValue { value: 0.5 });
+    assert!(held_out[0].text.contains("leaves only images with the label 0.5 to train on"), "{held_out:?}");
+    assert!(check(&mut measured(&folder, &[0.5, 0.5, 1.0, 0.5]), None, &mut Silent).is_ok());
+}
+
 #[test]
 fn a_list_that_cannot_be_written_is_a_warning() {
     let folder = TempDir::new().unwrap();

@@ -74,8 +74,8 @@ pub(crate) fn too_many_folds(valid: &Valid, rows: &[SourceRow]) -> Option<Findin
     (parts < *count as usize && parts > 0).then(|| {
         let (split, are) = (valid.in_short(), if parts == 1 { "is" } else { "are" });
         let advice = match parts {
-            1 => format!("{other}, or say `valid: all` to train on everything"),
-            _ => "take fewer folds".to_string(),
+            1 => other,
+            _ => "take fewer folds",
         };
         let text = format!("`valid: {split}` needs at least {count} {what}, and there {are} {parts}: {advice}");
         Finding::new(FindingKind::Split, text)

@@ -55,7 +55,7 @@ impl Dataset {
         } else if self.valid.is_empty() && absent > 0 {
             let text = format!(
                 "`valid: {split}` holds out {}, and none has an image: `corrupt: skip` leaves nothing to measure with; hold \
-                 out others, or say `valid: all` to train on everything",
+                 out others",
                 number(absent, "row", "rows")
             );
             findings.push(too_few(DataPart::Valid), text);
@@ -81,16 +81,18 @@ impl Dataset {
                     format!("each image that it draws is the only one of a class, so say `valid: random({share})`")
                 }
                 (valid, Some(better)) if keeps_parts(valid) => format!("say `valid: {}`", better.in_short()),
+                (Valid::Blocks { size, .. }, _) if *size as usize >= all => {
+                    "all of them are in one block, so say smaller blocks".to_string()
+                }
+                (Valid::Blocks { .. }, _) => "say smaller blocks, or give a larger part".to_string(),
                 (Valid::Folds { count, .. }, _) if *count > 2 => "take fewer folds".to_string(),
                 (Valid::Folds { .. }, _) => "add images".to_string(),
                 _ => "give a larger part".to_string(),
             };
             let images = number(all, "image", "images");
             let holds_out = if in_a_fold { "has a fold that holds out" } else { "holds out" };
-            let text = format!(
-                "`valid: {split}` {holds_out} none of {images}; {advice}, or say `valid: all` to train on everything"
-            );
-            findings.push(too_few(DataPart::Valid), text);
+            // Whether the recipe could measure nothing is not known here, so that `valid: all` is not proposed.
+            findings.push(too_few(DataPart::Valid), format!("`valid: {split}` {holds_out} none of {images}; {advice}"));
         }
     }
 

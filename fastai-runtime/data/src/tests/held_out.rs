@@ -127,7 +127,7 @@ fn one_class_is_nothing_to_learn() {
 #[test]
 fn nothing_held_out_is_an_error_unless_wanted() {
     let root = rows(&[("a", "x", ""), ("b", "y", "")]);
-    assert!(only_finding(&data(root.path(), csv(), RANDOM)).ends_with("or say `valid: all` to train on everything"));
+    assert!(only_finding(&data(root.path(), csv(), RANDOM)).ends_with("none of 2 images; give a larger part"));
     let dataset = single(&data(root.path(), csv(), Valid::None)).unwrap();
     assert_eq!((dataset.train.len(), dataset.valid.len()), (2, 0));
     assert_eq!(dataset.facts().valid, Some(0));

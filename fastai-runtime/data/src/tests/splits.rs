@@ -295,9 +295,11 @@ fn each_fold_is_checked_where_all_are_held_out_in_turn() {
     assert!(error.contains(" to train on in a fold, "), "{error}");
     // Where there are not two parts, no fewer folds help.
     let error = said(&sorted, folds(3, Dealing::Blocks(10))).unwrap_err();
-    let wanted = "`valid: folds(3, blocks = 10)` needs at least 3 blocks, and there is 1: say smaller blocks, or say \
-                  `valid: all` to train on everything";
-    assert_eq!(error, wanted);
+    assert_eq!(error, "`valid: folds(3, blocks = 10)` needs at least 3 blocks, and there is 1: say smaller blocks");
+    let blocks = |size| Valid::Blocks { size, share: 0.25, seed: 42, fold: 0 };
+    let error = said(&sorted, blocks(200)).unwrap_err();
+    assert!(error.ends_with("none of 8 images; all of them are in one block, so say smaller blocks"), "{error}");
+    said(&sorted, blocks(2)).unwrap();
 }
 
 #[test]

@@ -36,7 +36,6 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     let (mut result, watch) = match trained {
         Ok(trained) => trained,
         Err(error) => {
-            session.record_epochs(index, &summary.text);
             return Err(error.lost_by(|batch| lost_before(&session.summary.stages, batch).map(StageSummary::named)));
         }
     };
@@ -101,13 +100,10 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
 }
 
 impl Session<'_> {
-    /// Records the epochs that step `index` finished before it failed. Their batches are lost, so that no plot has them.
-    fn record_epochs(&mut self, index: usize, title: &str) {
-        let of_step = self.folder.history().iter().filter(|(step, _)| *step == index);
-        let epochs: Vec<EpochRow> = of_step.map(|(_, row)| row.clone()).collect();
-        if !epochs.is_empty() {
-            let title = title.to_string();
-            self.record.fits.push(FitCurve { step: index, title, epochs, ..FitCurve::default() });
+    /// Records what a step reached before it failed, unless that is nothing.
+    fn record_failed(&mut self, curve: FitCurve) {
+        if !curve.losses.is_empty() || !curve.epochs.is_empty() {
+            self.record.fits.push(curve);
         }
     }
 }
@@ -127,6 +123,7 @@ fn conditions(session: &Session<'_>, index: usize, trains_body: bool) -> Against
     Against {
         constant: session.constant_loss,
         first: None,
+        still: false,
         before: before.map(|evaluation| evaluation.val_loss),
         trains_body,
         few: has_few(session),
@@ -154,7 +151,7 @@ fn cost(session: &Session<'_>, index: usize, truth: &Truth, [before, after]: [&P
 /// Trains the session's network, and writes epochs, states and the models of cycles. `watch` judges the epochs, and comes back.
 ///
 /// # Errors
-/// Those of [`train::fit()`]; the summary then has the warnings of the epochs before.
+/// Those of [`train::fit()`]; the summary then has the warnings of the epochs before, and the record has the batches before.
 fn train_network(
     session: &mut Session<'_>,
     step: &Fit,
@@ -207,6 +204,7 @@ fn train_network(
         cycles: step.cycle_save_name.clone().map(|name| (name, cycle_meta)),
         saved: BTreeMap::new(),
         watch,
+        failed: FitCurve { step: index, title: stage.text.clone(), ..FitCurve::default() },
     };
     let result = train::fit(
         &mut session.learner,
@@ -217,15 +215,16 @@ fn train_network(
         Watch { progress: &mut *session.progress, stop: &session.stop },
         &mut keeping,
     );
-    let Keeping { saved, watch, .. } = keeping;
+    let Keeping { saved, watch, failed, .. } = keeping;
     drop((examples, valid));
-    let result = result.map_err(|error| {
-        // That the loss is no longer a number is the end of what was warned of, and the error says what helps.
-        if !matches!(error, RunError::Diverged { .. }) {
+    let result = match result {
+        Ok(result) => result,
+        Err(error) => {
             session.summary.notes.extend(watch.warning());
+            session.record_failed(failed);
+            return Err(error.in_step(index, stage));
         }
-        error.in_step(index, stage)
-    })?;
+    };
     for (name, digest) in saved {
         session.has_saved(&name, digest);
     }

@@ -1,0 +1,51 @@
+//! Whether the data of a sweep's candidates is there, asked before the first of them trains.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use fastai_dsl::{Data, Source, TaskKind, Valid};
+
+use super::SweepSpec;
+use super::obstacle::Obstacle;
+use super::remark::add;
+use crate::RunError;
+use crate::data::Dataset;
+
+/// Returns the folders and files of data that are missing, each reason once. What is wrong with data that is there is for the
+/// trials to say.
+pub(super) fn check(spec: &SweepSpec) -> Vec<Obstacle> {
+    let own: BTreeSet<usize> = spec.own_trials().iter().map(|key| key.candidate).collect();
+    let (mut sound, mut missing): (Vec<(&Data, TaskKind)>, _) = (Vec::new(), Vec::new());
+    for &candidate in &own {
+        let recipe = &spec.candidates[candidate].recipe;
+        let wanted = (recipe.data(), recipe.task());
+        if sound.contains(&wanted) {
+            continue;
+        }
+        // Listing all images takes a while: it is for the words about a place that is missing.
+        let (data, task) = wanted;
+        let opened = if has_places(data) { Ok(()) } else { Dataset::open(data, task).map(drop) };
+        match opened {
+            Ok(()) => sound.push(wanted),
+            Err(error) => add(&mut missing, candidate, "", RunError::from(error)),
+        }
+    }
+    missing.into_iter().map(|found| Obstacle { whom: found.whom(spec, own.len()), error: found.said }).collect()
+}
+
+/// Whether the folders and files that the data names are there.
+fn has_places(data: &Data) -> bool {
+    // Without a root, a program gives the images.
+    let Some(root) = data.root.as_deref().map(Path::new) else { return true };
+    let source = match &data.source {
+        Source::Folders { train } => root.join(train).is_dir(),
+        Source::Csv { labels, images, .. } => root.join(labels).is_file() && root.join(images).is_dir(),
+        Source::Given => true,
+    };
+    let held_out = match &data.valid {
+        Valid::Folder(folder) => root.join(folder).is_dir(),
+        Valid::Indices(file) => root.join(file).is_file(),
+        _ => true,
+    };
+    source && held_out
+}
