@@ -115,12 +115,14 @@ fn images_that_cannot_be_predicted_are_told_by_file_or_number() {
 
 #[test]
 fn a_sweep_says_why_its_candidates_cannot_be_compared() {
+    let chips = Chips::new(3);
     let candidate = |metric: &str, valid: &str| {
         let recipe = recipe(&format!(
             "Swept {{ task: single_label,
-                data: csv {{ root: \"data\", labels: \"labels.csv\", images: \"images\", valid: {valid} }},
+                data: csv {{ root: {:?}, labels: \"labels.csv\", images: \"images\", valid: {valid} }},
                 transforms: none {{ size: 32 }}, model: squeezenet1_1 {{ weights: none, hidden: [8] }},
-                metrics: [{metric}], train: {{ fit(0.01, 1); }}, }}"
+                metrics: [{metric}], train: {{ fit(0.01, 1); }}, }}",
+            chips.path()
         ));
         let settings = vec![("metrics".to_string(), metric.to_string())];
         Candidate { settings, folds: vec![recipe.clone()], recipe }

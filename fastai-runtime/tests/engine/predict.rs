@@ -301,7 +301,7 @@ fn models_of_a_run_are_found_by_name() {
     assert!(error.contains("no model \"heads\"; it has final, head"), "{error}");
     std::fs::remove_file(outcome.folder.join("models/final.safetensors")).unwrap();
     let error = load(&outcome.folder, None).unwrap_err().to_string();
-    assert!(error.contains("has not ended") && error.contains("--model`: head"), "{error}");
+    assert!(error.contains("so it was removed since") && error.contains("--model`: head"), "{error}");
     let error = load(&chips.path().join("nothing"), None).unwrap_err().to_string();
     assert!(error.contains("nothing"), "{error}");
 }
