@@ -18,7 +18,7 @@ use libfuzzer_sys::fuzz_target;
 mod number_type;
 #[path = "../../src/models/tensor_file_error.rs"]
 mod tensor_file_error;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "../../src/models/torch/mod.rs"]
 mod torch;
 
