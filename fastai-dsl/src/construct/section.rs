@@ -22,6 +22,11 @@ pub struct Section {
 }
 
 impl Section {
+    /// What follows the key in the example.
+    pub(crate) fn example_value(&self) -> &'static str {
+        self.example.split_once(": ").map_or("", |(_, value)| value)
+    }
+
     /// A section that may be left out.
     pub(crate) const fn new(name: &'static str, example: &'static str, doc: &'static str) -> Self {
         Section { name, doc, required: false, example, range: None, words: &[], default: None }

@@ -16,7 +16,7 @@ pub(super) fn key(draft: &Draft, o: &Override, section: &str, key: &str) -> Stri
         return of_steps(draft);
     }
     if let (Some(absent), None) = (SECTIONS.iter().find(|s| s.name == section), draft.section(section)) {
-        let whole = with_key(absent, key, o).unwrap_or_else(|| absent.example.replacen(": ", "=", 1));
+        let whole = with_key(absent, key, o).unwrap_or_else(|| format!("{section}={}", absent.example_value()));
         return format!("the recipe has no `{section}`; `{} '{whole}'` adds it", o.option);
     }
     let there = meant.and_then(|name| Some((name, construct(draft.section(name)?)?)));
@@ -37,7 +37,7 @@ fn with_key(absent: &Section, key: &str, o: &Override) -> Option<String> {
         return None;
     }
     // The construct of the example comes first, where it has the key.
-    let usual = absent.example.split_once(": ").and_then(|(_, word)| chosen(name, word));
+    let usual = chosen(name, absent.example_value());
     let mut constructs = usual.into_iter().chain(choices(name).iter().copied());
     let (construct, at) = constructs.find_map(|construct| Some((construct, help::meant(construct, key)?)))?;
     let given = o.value.as_deref().and_then(parse_value);

@@ -119,7 +119,7 @@ fn asked(draft: &Draft, slot: &Slot, o: &Override) -> String {
     let example = match (slot.present(draft).map(|present| &present.kind), slot) {
         (Some(ValueKind::Text(text)), _) => format!("{}, as in the recipe", o.with(text)),
         (Some(present), _) => format!("{}, as in the recipe", o.with(&Value::new(present.clone()).to_string())),
-        (None, Slot::NewSection(name)) => o.with(section(name).example.split_once(": ").unwrap_or_default().1),
+        (None, Slot::NewSection(name)) => o.with(section(name).example_value()),
         (None, _) => o.with(&key.map_or(String::new(), Key::instance)),
     };
     expected + &example

@@ -1,6 +1,8 @@
 //! Code that helps propose: taken from a text's backticks, put where it belongs, and checked.
 #![allow(dead_code)] // each test program uses a part
 
+pub mod findings;
+
 use fastai_dsl::schema::{SECTIONS, constructs};
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Severity, explain};
