@@ -36,13 +36,14 @@ pub fn summarise(recipe: &Recipe) -> Result<(DataSummary, Vec<String>), DataErro
     }
 
     let images: Vec<&Item> = dataset.train.iter().chain(&dataset.valid).collect();
-    let no_files = images.iter().filter(|item| is_no_file(&item.path));
-    let refused: Vec<Finding> = no_files.map(|item| Finding::broken_image(&item.path, decode::NO_FILE)).collect();
+    let sizes: Vec<Option<(u32, u32)>> = images.par_iter().map(|item| size(&item.path)).collect();
+    let no_files = images.iter().zip(&sizes).filter(|(_, size)| size.is_none());
+    let refused: Vec<Finding> = no_files.map(|(item, _)| Finding::broken_image(&item.path, decode::NO_FILE)).collect();
     if data.corrupt == Corrupt::Deny && !refused.is_empty() {
         return Err(DataError { findings: refused, notes: dataset.notes });
     }
     summary.tags = images.iter().map(|item| item.target.classes().len() as u64).max().unwrap_or(0);
-    let sizes: Vec<(u32, u32)> = images.par_iter().map(|item| size(&item.path)).collect();
+    let sizes = sizes.into_iter().map(|size| size.unwrap_or(OTHER_SIZES)).collect();
     summary.sizes = most_frequent(sizes, LISTED_SIZES);
     let mut listing: Vec<(String, u64)> = Vec::with_capacity(images.len());
     for item in images {
@@ -116,18 +117,14 @@ fn most_frequent(sizes: Vec<(u32, u32)>, most: usize) -> BTreeMap<(u32, u32), u6
     kept
 }
 
-/// Whether there is something other than a file, such as a pipe, which who opens it waits for.
-fn is_no_file(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
-}
-
-/// Width and height from the file's header; 0 x 0 if the header cannot be read.
-fn size(path: &Path) -> (u32, u32) {
-    if is_no_file(path) {
-        return OTHER_SIZES;
+/// Width and height from the file's header, 0 x 0 if the header cannot be read; `None` if there is something other than a file,
+/// such as a pipe, which who opens it waits for.
+fn size(path: &Path) -> Option<(u32, u32)> {
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return None;
     }
     let dimensions = || ImageReader::open(path).ok()?.with_guessed_format().ok()?.into_dimensions().ok();
-    std::panic::catch_unwind(dimensions).ok().flatten().unwrap_or(OTHER_SIZES)
+    Some(std::panic::catch_unwind(dimensions).ok().flatten().unwrap_or(OTHER_SIZES))
 }
 
 fn short(hash: &blake3::Hash) -> String {

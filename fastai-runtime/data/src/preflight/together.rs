@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use csv::StringRecord;
 use fastai_dsl::{Column, Data, Dealing, Source, TaskKind, Valid};
 
 use super::health::{Health, Together};
 use super::{Described, nearby, pairs};
 use crate::progress::StopSignal;
 use crate::row::SourceRow;
-use crate::splits::{better, holdout};
+use crate::splits::{better, drawn, holdout};
 use crate::{Dataset, first_rows, opening};
 
 /// Sizes of blocks that are tried.
@@ -180,19 +179,16 @@ impl Images {
     /// parts more than hardly any of the pairs that the recipe's own does.
     fn propose(&mut self, data: &Data, root: &Path, own: &Division) -> Option<Together> {
         let share = share(&data.valid)?;
-        let (columns, records) = groupings(data, root, self.rows.len());
-        let groups = columns.into_iter().map(|(name, place)| (Dealing::Grouped(name), Some(place)));
-        let blocks = BLOCKS.into_iter().map(|size| (Dealing::Blocks(size), None));
+        let columns = groupings(data, root, self.rows.len());
+        let groups = columns.into_iter().map(|(name, numbers)| (Dealing::Grouped(name), numbers));
+        let blocks = BLOCKS.into_iter().map(|size| (Dealing::Blocks(size), Vec::new()));
         let mut best: Option<Together> = None;
-        for (dealing, column) in groups.chain(blocks) {
+        for (dealing, numbers) in groups.chain(blocks) {
             // Nothing parts fewer than none.
             if best.as_ref().is_some_and(|best| best.parted == 0) {
                 break;
             }
-            if let Some(place) = column {
-                let cells = self.rows.iter_mut().zip(&records);
-                cells.for_each(|(row, record)| row.group = Some(record[place].to_string()));
-            }
+            self.rows.iter_mut().zip(numbers).for_each(|(row, number)| row.group = Some(number.to_string()));
             for split in better::draws(&data.valid, &dealing) {
                 if split == data.valid || holdout::too_many_folds(&split, &self.rows).is_some() {
                     continue;
@@ -281,16 +277,16 @@ fn share(valid: &Valid) -> Option<f64> {
     }
 }
 
-/// The columns of a csv file of so many rows whose cells repeat, so that they may name groups, with their places, and the rows;
-/// not the columns of names and labels.
-fn groupings(data: &Data, root: &Path, rows: usize) -> (Vec<(String, usize)>, Vec<StringRecord>) {
+/// The columns of a csv file of so many rows whose cells repeat, so that they may name groups, with the number of each row's
+/// group; not the columns of names and labels.
+fn groupings(data: &Data, root: &Path, rows: usize) -> Vec<(String, Vec<usize>)> {
     let Source::Csv { labels, id, label, columns, header: true, delimiter, encoding, .. } = &data.source else {
-        return Default::default();
+        return Vec::new();
     };
     let mut records = first_rows(&root.join(labels), *delimiter, *encoding, rows + 2);
     // Fewer or more if the file has changed.
     if records.len() != rows + 1 {
-        return Default::default();
+        return Vec::new();
     }
     let header = records.remove(0);
     let names: Vec<&str> = header.iter().map(str::trim).collect();
@@ -308,6 +304,8 @@ fn groupings(data: &Data, root: &Path, rows: usize) -> (Vec<(String, usize)>, Ve
     };
     let is_full = |place: usize| records.iter().all(|row| row.len() > place);
     let groups = |place: &usize| is_clear(names[*place]) && !is_read(*place) && repeats(*place) && is_full(*place);
+    // Numbers take less memory than the cells while the splits are compared.
+    let numbers = |place: usize| drawn::numbered(records.iter().map(|record| &record[place])).0;
     let places = (0..names.len()).filter(groups).take(COLUMNS);
-    (places.map(|place| (names[place].to_string(), place)).collect(), records)
+    places.map(|place| (names[place].to_string(), numbers(place))).collect()
 }

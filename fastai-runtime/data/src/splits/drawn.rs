@@ -60,15 +60,21 @@ pub fn grouped_indices<G: Eq + Hash>(groups: &[G], share: f64, seed: u32, fold: 
 
 /// The rows of the groups that `pick` picks of so many, which are numbered in the order of their first rows; ascending.
 fn rows_of_groups<G: Eq + Hash>(groups: &[G], pick: impl FnOnce(usize) -> Vec<usize>) -> Vec<usize> {
-    let mut numbers: HashMap<&G, usize> = HashMap::new();
+    let (number_of, count) = numbered(groups);
+    let mut picked = vec![false; count];
+    pick(count).into_iter().for_each(|group| picked[group] = true);
+    (0..groups.len()).filter(|row| picked[number_of[*row]]).collect()
+}
+
+/// The number of each row's group, in the order of the groups' first rows, and how many groups there are.
+pub(crate) fn numbered<G: Eq + Hash>(groups: impl IntoIterator<Item = G>) -> (Vec<usize>, usize) {
+    let mut numbers: HashMap<G, usize> = HashMap::new();
     let number = |group| {
         let next = numbers.len();
         *numbers.entry(group).or_insert(next)
     };
-    let number_of: Vec<usize> = groups.iter().map(number).collect();
-    let mut picked = vec![false; numbers.len()];
-    pick(numbers.len()).into_iter().for_each(|group| picked[group] = true);
-    (0..groups.len()).filter(|row| picked[number_of[*row]]).collect()
+    let number_of = groups.into_iter().map(number).collect();
+    (number_of, numbers.len())
 }
 
 /// `numpy.random.RandomState(seed).permutation(n)` as numpy has computed it since its first versions.

@@ -36,11 +36,10 @@ fn in_order(frames: u64, length: u64) -> Vec<u64> {
 
 #[test]
 fn a_split_that_parts_fewer_images_that_look_alike_is_proposed_with_their_number() {
-    let folds = Valid::Folds { count: 3, seed: Valid::default_seed(), fold: None, dealing: Dealing::Stratified };
     for (film, named, split, proposed, parted) in [
         (in_order(60, 5), true, RANDOM, "grouped(\"flag\", share = 0.2)", 0),
         (in_order(60, 5), false, RANDOM, "blocks(10, share = 0.2)", 0),
-        (in_order(60, 5), false, folds, "folds(3, blocks = 10)", 0),
+        (in_order(60, 5), false, three_folds(None), "folds(3, blocks = 10)", 0),
     ] {
         let root = films(&film, named);
         let (dataset, health) = open(&data(root.path(), csv(), split), TaskKind::SingleLabel).unwrap();
@@ -88,8 +87,7 @@ fn no_split_is_proposed_that_takes_a_class_off_a_side() {
         let root = films_of(&in_order(60, 10), true, &class);
         open(&data(root.path(), csv(), split), TaskKind::SingleLabel).unwrap().1
     };
-    let folds = Valid::Folds { count: 3, seed: Valid::default_seed(), fold: None, dealing: Dealing::Stratified };
-    for split in [RANDOM, folds] {
+    for split in [RANDOM, three_folds(None)] {
         let mixed = open_as(|i| ["x", "y"][i % 2], split.clone());
         assert_eq!(mixed.together.map(|together| together.parted), Some(0));
         // Three films of each class.
@@ -231,17 +229,15 @@ fn each_fold_names_the_same_images_to_be_removed() {
 fn pairs_of_folds_are_counted_once_and_told_alike_in_each() {
     // 20 films of three frames: each has at most three pairs.
     let root = films(&in_order(60, 3), true);
-    let folds = three_folds;
-    let open_fold = |fold: Option<u32>| seen_in_turn(root.path(), fold);
-    let whole = open_fold(None);
+    let whole = seen_in_turn(root.path(), None);
     assert!((1..=60).contains(&whole.near.len()), "{}", whole.near.len());
-    let said = whole.notes(root.path(), &folds(None)).concat();
+    let said = whole.notes(root.path(), &three_folds(None)).concat();
     assert_parts(&said, &["with `valid: folds(3, grouped = \"flag\")` there would be none"]);
     for fold in 0..3 {
-        let one = open_fold(Some(fold));
+        let one = seen_in_turn(root.path(), Some(fold));
         assert_eq!((&one.near, &one.together), (&whole.near, &whole.together), "fold {fold}");
         // In a run of its own it is measured by its own pairs, and what is proposed is such a run.
-        let alone = open(&data(root.path(), csv(), folds(Some(fold))), TaskKind::SingleLabel).unwrap().1;
+        let alone = open(&data(root.path(), csv(), three_folds(Some(fold))), TaskKind::SingleLabel).unwrap().1;
         assert!(alone.near.len() < whole.near.len());
         let split = alone.together.unwrap().split.in_short();
         assert_eq!(split, format!("folds(3, fold = {fold}, grouped = \"flag\")"));

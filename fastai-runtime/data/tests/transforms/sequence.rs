@@ -3,7 +3,8 @@
 
 use fastai_data::random::Stream;
 use fastai_data::transforms::{
-    Cut, Dihedral, Draw, Effect, FloatImage, Hole, Lighting, Pixels, Transform, Warp, blur, rotate,
+    CropWindow, Cut, Dihedral, Draw, Effect, FloatImage, Hole, Lighting, Pixels, Transform, Warp, blur, resize, rotate,
+    scale_min,
 };
 use fastai_dsl::{Augmentation, Crop, Erased, TransformSet, Transforms};
 
@@ -85,6 +86,38 @@ fn the_result_is_that_of_the_lists_order() {
             assert!(worst < 2e-5, "{crop:?} {parts:?}: {worst:e}");
             assert!(!seen.contains(&out), "{parts:?} is no other list's");
             seen.push(out);
+        }
+    }
+}
+
+#[test]
+fn a_zoomed_image_is_that_of_one_step_after_the_other() {
+    let picture = Golden::open().picture("noise_75x100");
+    let lit = Some(Lighting { brightness: -0.04, contrast: 0.05 });
+    for (zoom, angle, lighting) in
+        [(1.0, None, None), (1.3, Some(-9.5), None), (1.1, None, lit), (1.2, Some(10.0), lit), (1.0, Some(4.0), lit)]
+    {
+        for k in 0..8 {
+            let rotated = angle.map(|angle| Effect::Warp(Warp::Rotate(angle)));
+            let symmetry = Effect::Dihedral(Dihedral { turns: k / 2, flip: k % 2 == 1 });
+            let parts: Vec<Effect> =
+                [rotated, lighting.map(Effect::Lighting), Some(symmetry)].into_iter().flatten().collect();
+            let whole = one_by_one(scale_min(&picture, (zoom * 50.0) as usize), &parts);
+            let (height, width) = whole.size();
+            let [top, left] = [0.99 * (height - 50) as f64, 0.4 * (width - 50) as f64].map(|v| v as usize);
+            for (crop, cut, window) in [
+                (Crop::Random, Cut::At { row: 0.99, column: 0.4 }, CropWindow { top, left, height: 50, width: 50 }),
+                (Crop::None, Cut::Squash, CropWindow { top: 0, left: 0, height, width }),
+            ] {
+                let config = Transforms { crop, ..Transforms::new(TransformSet::TopDown, 50) };
+                let drawn = Draw { zoom, parts: parts.clone(), ..Draw::plain(cut) };
+                let mut out = vec![0.0; 3 * 50 * 50];
+                Transform::new(&config, RAW).apply(&picture, &drawn, &mut out);
+                let wanted = resize(&FloatImage::window_of(&whole, window), 50, 50).to_rgb();
+                let planes: Vec<f32> = (0..3).flat_map(|c| wanted.iter().copied().skip(c).step_by(3)).collect();
+                let worst = largest_difference(&out, &planes);
+                assert!(worst <= 1e-6, "{drawn:?}: {worst:e}");
+            }
         }
     }
 }

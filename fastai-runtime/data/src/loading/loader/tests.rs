@@ -114,17 +114,21 @@ fn assert_loads(loads: &AtomicUsize, expected: usize) {
     assert_eq!(loads.load(Ordering::SeqCst), expected);
 }
 
-#[test]
-fn an_early_drop_stops_the_workers() {
-    let folder = TempDir::new().unwrap();
-    let items = items(&folder, 40);
+/// A loader of ten batches whose images take so long each, and the number of images that it has loaded.
+fn counting_loader(folder: &TempDir, threads: usize, each: Duration) -> (Loader, Arc<AtomicUsize>) {
     let loads = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&loads);
     let load: Arc<LoadFn> = Arc::new(move |_, _, _| {
         counter.fetch_add(1, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(each);
     });
-    let mut loader = Loader::<f32>::new(LoadJob { load, ..job(&items, 3) }).unwrap();
+    (Loader::new(LoadJob { load, ..job(&items(folder, 40), threads) }).unwrap(), loads)
+}
+
+#[test]
+fn an_early_drop_stops_the_workers() {
+    let folder = TempDir::new().unwrap();
+    let (mut loader, loads) = counting_loader(&folder, 3, Duration::from_millis(2));
     loader.next().unwrap();
     drop(loader);
     let after = loads.load(Ordering::SeqCst);
@@ -136,13 +140,7 @@ fn an_early_drop_stops_the_workers() {
 #[test]
 fn no_more_than_two_batches_are_loaded_ahead() {
     let folder = TempDir::new().unwrap();
-    let items = items(&folder, 40);
-    let loads = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&loads);
-    let load: Arc<LoadFn> = Arc::new(move |_, _, _| {
-        counter.fetch_add(1, Ordering::SeqCst);
-    });
-    let mut loader = Loader::<f32>::new(LoadJob { load, ..job(&items, 4) }).unwrap();
+    let (mut loader, loads) = counting_loader(&folder, 4, Duration::ZERO);
     for taken in 1..=3 {
         loader.next().unwrap();
         assert_loads(&loads, (taken + 2) * 4);
