@@ -65,6 +65,7 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     let is_ensemble = !predictor.folds().is_empty();
     let all =
         args.data.is_some() && (is_ensemble || holds_out_none || engine::lies_by_class(&recipe, &predictor, &root));
+    let mut run_of_data = None;
     if let Some(run) = args.model.folder() {
         let own = recipe.data().root_in(&args.model.directory()?);
         let is_own = is_same(&own, &root);
@@ -76,15 +77,13 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
             watch
                 .progress
                 .note(&format!("the run trained on these images, so this is no measure of new ones{instead}"));
-        } else if !all && is_own && !matches!(recipe.data().source, Source::Given) {
-            for change in engine::changes_since_run(&recipe, &predictor, run, &root, &stop)? {
-                watch.progress.note(&format!("the data are not those that the run began with: {change}"));
-            }
         }
+        run_of_data = is_own.then_some(run);
     }
-    let validated = match all {
-        true => engine::validate_all(&recipe, &predictor, &root, limits, watch)?,
-        false => engine::validate(&recipe, &predictor, &root, limits, watch)?,
+    let validated = match run_of_data {
+        _ if all => engine::validate_all(&recipe, &predictor, &root, limits, watch)?,
+        Some(run) => engine::validate_of_run(&recipe, &predictor, run, &root, limits, watch)?,
+        None => engine::validate(&recipe, &predictor, &root, limits, watch)?,
     };
     drop(progress);
     let thresholds = predictor.thresholds(recipe.metrics().iter().find_map(Metric::fixed_threshold));

@@ -5,40 +5,30 @@ use std::path::Path;
 use fastai_dsl::Recipe;
 
 use super::data_digest::{fingerprint_of_files, labels_of};
-use super::fold_of_model::fold_of;
 use super::validate::{lies_by_class, opened};
 use crate::RunError;
 use crate::data::Dataset;
-use crate::predict::{Predictor, fold_folder};
-use crate::progress::{Silent, StopSignal, Watch};
+use crate::predict::Predictor;
+use crate::progress::{Progress, Silent, StopSignal, Watch};
 use crate::report::{DataFingerprint, PartFingerprint, Summary};
 
-/// How the validation images in `root`, the data folder of the run in `run`, differ from those that the run held out: a line for
-/// each fold of which they do. Empty for a smoke run, and where the run did not record its data.
+/// Notes how the validation images of `dataset` differ from those that the run in `run` held out; `of` names the fold, if it is
+/// one. Says nothing of a smoke run, and where the run did not record its data.
 ///
 /// # Errors
-/// Findings about the data set; a summary that is broken or was edited; [`RunError::Stopped`].
-#[doc(hidden)]
-pub fn changes_since_run(
-    recipe: &Recipe,
-    predictor: &Predictor,
+/// A summary that is broken or was edited.
+pub(super) fn note_changes(
     run: &Path,
-    root: &Path,
-    stop: &StopSignal,
-) -> Result<Vec<String>, RunError> {
-    let folds = if predictor.folds().is_empty() { Vec::new() } else { recipe.folds() };
-    if folds.is_empty() {
-        let own = fold_of(recipe, predictor.meta());
-        let change = change(own.as_ref().unwrap_or(recipe), predictor, &Summary::read(run)?, root, stop)?;
-        return Ok(change.into_iter().collect());
+    of: &str,
+    dataset: &Dataset,
+    progress: &mut dyn Progress,
+) -> Result<(), RunError> {
+    let summary = Summary::read(run)?;
+    let began = summary.data.as_ref().filter(|_| !summary.smoke);
+    if let Some(change) = began.and_then(|began| difference(&began.valid, dataset)) {
+        progress.note(&format!("the data are not those that the run began with: {of}{change}"));
     }
-    let mut changes = Vec::new();
-    for (index, fold) in folds.iter().enumerate() {
-        let summary = Summary::read(&fold_folder(run, index + 1))?;
-        let change = change(fold, predictor, &summary, root, stop)?;
-        changes.extend(change.map(|line| format!("fold {}: {line}", index + 1)));
-    }
-    Ok(changes)
+    Ok(())
 }
 
 /// Whether the images in `root` are, by their names and labels, those that the run in `run` was trained on, as in a copy of its
@@ -64,18 +54,6 @@ pub fn has_trained_on(
         return Ok(false);
     };
     Ok(labels_of(&dataset.train) == began.train.labels)
-}
-
-fn change(
-    recipe: &Recipe,
-    predictor: &Predictor,
-    summary: &Summary,
-    root: &Path,
-    stop: &StopSignal,
-) -> Result<Option<String>, RunError> {
-    let Some(began) = summary.data.as_ref().filter(|_| !summary.smoke) else { return Ok(None) };
-    let dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut Silent, stop })?;
-    Ok(difference(&began.valid, &dataset))
 }
 
 /// How the validation images of `dataset` differ from those of which a run recorded `began`.

@@ -41,7 +41,7 @@ use std::time::{Duration, Instant};
 
 use fastai_dsl::Recipe;
 
-pub use changed_data::{changes_since_run, has_trained_on};
+pub use changed_data::has_trained_on;
 pub use outcome::{HeldOut, Outcome};
 pub use place::RunPlace;
 pub use probe::{Probed, ProbedStage, probe};
@@ -49,7 +49,9 @@ pub use probe::{Probed, ProbedStage, probe};
 pub use room::{fits_memory, images_of_part, notes_of_parts};
 pub use survey::Surveys;
 pub use trained::{Run, Trained};
-pub use validate::{Measured, MeasuringLimits, Validated, lies_by_class, validate, validate_all, validate_on};
+pub use validate::{
+    Measured, MeasuringLimits, Validated, lies_by_class, validate, validate_all, validate_of_run, validate_on,
+};
 pub use wanted_caches::{WantedCache, WantedCaches, wanted_caches};
 
 use crate::RunError;

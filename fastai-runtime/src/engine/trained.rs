@@ -168,7 +168,7 @@ impl<E: Experiment> Trained<E> {
         let root = recipe.data().root_in(directory);
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
         let limits = MeasuringLimits::default();
-        validate_with(&recipe, &self.outcome.predictor(), &root, limits, &self.outcome.supplied, watch)
+        validate_with(&recipe, &self.outcome.predictor(), &root, limits, &self.outcome.supplied, None, watch)
             .map(Validated::of_task)
     }
 

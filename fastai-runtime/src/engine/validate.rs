@@ -4,6 +4,7 @@ use std::path::Path;
 
 use fastai_dsl::{Corrupt, Data, LossSpec, Plan, Recipe, Source, Stage, State, Step, Valid};
 
+use super::changed_data::note_changes;
 use super::fold_of_model::fold_of;
 use super::measured::{self, Look};
 use super::room::{fits_memory, in_parts};
@@ -15,7 +16,7 @@ use crate::data::{ImageExamples, ImageSet, Preparation, Traversal};
 use crate::error::FailedStep;
 use crate::metrics::{Measure, Probabilities, Truth};
 use crate::models::WeightsError;
-use crate::predict::{Predictions, Predictor, augmented, mean};
+use crate::predict::{Predictions, Predictor, augmented, fold_folder, mean};
 use crate::progress::{Progress, Silent, StopSignal, Watch};
 use crate::report::{Evaluation, MeasuredSet};
 use crate::train::{Learner, Loss, criterion};
@@ -79,16 +80,33 @@ pub fn validate(
     limits: MeasuringLimits,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
-    validate_with(recipe, predictor, root, limits, &Supplied::default(), watch)
+    validate_with(recipe, predictor, root, limits, &Supplied::default(), None, watch)
 }
 
-/// [`validate`] with what the program supplies.
+/// [`validate`] on the data of the run in the folder `run`; notes how they differ from those that the run began with.
+///
+/// # Errors
+/// Those of [`validate`]; a summary that is broken or was edited.
+#[doc(hidden)]
+pub fn validate_of_run(
+    recipe: &Recipe,
+    predictor: &Predictor,
+    run: &Path,
+    root: &Path,
+    limits: MeasuringLimits,
+    watch: Watch<'_>,
+) -> Result<Validated, RunError> {
+    validate_with(recipe, predictor, root, limits, &Supplied::default(), Some(run), watch)
+}
+
+/// [`validate`] with what the program supplies, or [`validate_of_run`] if `run` is given.
 pub(super) fn validate_with(
     recipe: &Recipe,
     predictor: &Predictor,
     root: &Path,
     limits: MeasuringLimits,
     supplied: &Supplied,
+    run: Option<&Path>,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
@@ -115,13 +133,19 @@ pub(super) fn validate_with(
         }
         let recipe = fold.as_ref().unwrap_or(recipe);
         let dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
+        if let Some(run) = run {
+            note_changes(run, "", &dataset, &mut *progress)?;
+        }
         let measuring = Measuring { recipe, predictor, limits, supplied, set: MeasuredSet::Valid };
         return measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring));
     }
     // Each fold as its own run measured it.
     let mut all = Vec::with_capacity(folds.len());
-    for (fold, network) in folds.iter().zip(&networks) {
+    for (number, (fold, network)) in (1..).zip(folds.iter().zip(&networks)) {
         let dataset = opened(fold, network.meta().size, root, Watch { progress: &mut *progress, stop })?;
+        if let Some(run) = run {
+            note_changes(&fold_folder(run, number), &format!("fold {number}: "), &dataset, &mut *progress)?;
+        }
         let measuring = Measuring { recipe: fold, predictor: network, limits, supplied, set: MeasuredSet::Valid };
         all.push(measuring.on(dataset, Watch { progress: &mut *progress, stop })?);
     }
