@@ -64,30 +64,19 @@ impl fmt::Display for AllDiverged {
 
 #[cfg(test)]
 mod tests {
-    use fastai_dsl::source::RecipeText;
-
+    use super::super::Candidate;
+    use super::super::examples::{recipe, spec};
     use super::super::trial::{Trial, TrialEnd, TrialKey};
-    use super::super::{Candidate, Stopping, SweepOrigin};
     use super::*;
 
     fn candidate(key: &str, value: &str, steps: &str) -> Candidate {
-        let text = format!(
-            "A {{ task: single_label, data: folders {{ root: \"d\" }}, transforms: side_on {{ size: 64 }}, \
-             model: squeezenet1_1, metrics: [accuracy], train: {{ {steps} }} }}"
-        );
-        let recipe = RecipeText::new("a.recipe", &text, &[]).result.unwrap().recipe;
+        let recipe = recipe(steps);
         Candidate { settings: vec![(key.into(), value.into())], folds: vec![recipe.clone()], recipe }
     }
 
     /// What is said of a sweep of these candidates, whose runs ended so.
     fn said(candidates: Vec<Candidate>, end: impl Fn(usize) -> TrialEnd) -> Option<String> {
-        let spec = SweepSpec {
-            candidates,
-            seeds: vec![1],
-            stopping: Stopping::Never,
-            shard: None,
-            origin: SweepOrigin::default(),
-        };
+        let spec = spec(candidates);
         let trial = |key: TrialKey| {
             let mut trial = Trial::new(key, &spec.candidates[key.candidate].recipe);
             trial.end = Some(end(key.candidate));

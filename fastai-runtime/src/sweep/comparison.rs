@@ -96,25 +96,15 @@ fn interval(
 
 #[cfg(test)]
 mod tests {
+    use super::super::examples::result;
     use super::*;
-    use crate::engine::HeldOut;
-    use crate::metrics::{Probabilities, Truth};
-    use crate::report::Evaluation;
-
-    fn measured_on(ids: &[&str], labels: &[u32], val_loss: f64) -> TrialResult {
-        let ids = ids.iter().map(ToString::to_string).collect();
-        let truth = Truth::Classes(labels.to_vec());
-        let held_out = HeldOut { ids, probabilities: Probabilities::default(), augmented: None, truth };
-        let evaluation = Evaluation { val_loss, ..Evaluation::default() };
-        TrialResult { evaluation, seconds: 1.0, held_out, classes: Vec::new(), ruin: None }
-    }
 
     #[test]
     fn runs_on_different_images_or_labels_have_no_difference() {
-        let best = measured_on(&["a", "b"], &[0, 1], 0.25);
-        let alike = measured_on(&["a", "b"], &[0, 1], 0.75);
-        let others = measured_on(&["a", "c"], &[0, 1], 0.75);
-        let relabelled = measured_on(&["a", "b"], &[1, 1], 0.75);
+        let best = result(&["a", "b"], &[0, 1], 0.25);
+        let alike = result(&["a", "b"], &[0, 1], 0.75);
+        let others = result(&["a", "c"], &[0, 1], 0.75);
+        let relabelled = result(&["a", "b"], &[1, 1], 0.75);
         let of = |other: &TrialResult, fold: usize| {
             let key = |candidate, fold| TrialKey { candidate, fold, seed: 1 };
             let runs = Runs([(key(0, 0), &best), (key(1, fold), other)].into());

@@ -211,32 +211,19 @@ fn write_runs(standings: &Standings, out: &mut dyn std::io::Write) -> std::io::R
 
 #[cfg(test)]
 mod tests {
+    use super::super::examples::{recipe, result, spec};
     use super::super::trial::{TrialEnd, TrialResult};
-    use super::super::{Candidate, Ruin, Stopping};
+    use super::super::{Candidate, Ruin};
     use super::*;
-    use crate::engine::HeldOut;
-    use crate::metrics::{Probabilities, Truth};
-    use crate::report::Evaluation;
     use crate::train::Course;
 
     #[test]
     fn the_best_of_a_sweep_of_which_none_ended_sound_says_so() {
-        let text = "A { task: single_label, data: folders { root: \"d\" }, transforms: side_on { size: 64 }, \
-                    model: squeezenet1_1, metrics: [accuracy], train: { fit(0.01, 4); } }";
-        let recipe = RecipeText::new("a.recipe", text, &[]).result.unwrap().recipe;
+        let recipe = recipe("fit(0.01, 4);");
         let candidate = Candidate { settings: Vec::new(), folds: vec![recipe.clone()], recipe: recipe.clone() };
-        let spec = SweepSpec {
-            candidates: vec![candidate],
-            seeds: vec![recipe.seed()],
-            stopping: Stopping::Never,
-            shard: None,
-            origin: SweepOrigin::default(),
-        };
-        let truth = Truth::Classes(Vec::new());
-        let held_out = HeldOut { ids: Vec::new(), probabilities: Probabilities::default(), augmented: None, truth };
+        let spec = spec(vec![candidate]);
         let ruin = Some(Ruin { step: 0, course: Course::NothingLearned, epoch: 1 });
-        let (evaluation, classes) = (Evaluation { val_loss: 0.7, ..Evaluation::default() }, Vec::new());
-        let result = TrialResult { evaluation, seconds: 1.0, held_out, classes, ruin };
+        let result = TrialResult { ruin, ..result(&[], &[], 0.7) };
         let mut trial = Trial::new(spec.trials()[0], &recipe);
         trial.end = Some(TrialEnd::Complete(Box::new(result)));
         let trials = [trial];

@@ -111,17 +111,14 @@ impl Halving {
 
 #[cfg(test)]
 mod tests {
-    use fastai_dsl::source::RecipeText;
-
     use super::super::Ruin;
+    use super::super::examples::recipe;
     use super::*;
     use crate::train::Course;
 
     #[test]
     fn a_ruined_candidate_stops_before_a_sound_one_with_a_lower_score() {
-        let text = "A { task: single_label, data: folders { root: \"d\" }, transforms: side_on { size: 64 }, \
-                    model: squeezenet1_1, metrics: [accuracy], train: { fit(0.01, 4); } }";
-        let recipe = RecipeText::new("a.recipe", text, &[]).result.unwrap().recipe;
+        let recipe = recipe("fit(0.01, 4);");
         let ruin = Ruin { step: 0, course: Course::Diverged, epoch: 0 };
         let scores = [(0.9, Some(ruin)), (0.5, None), (0.8, Some(ruin)), (0.6, None)];
         let trials = scores.iter().enumerate().map(|(candidate, (score, ruin))| {

@@ -7,6 +7,8 @@
 
 mod all_diverged;
 mod comparison;
+#[cfg(test)]
+mod examples;
 mod folder;
 mod halving;
 mod memory;

@@ -313,8 +313,7 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use fastai_dsl::source::RecipeText;
-
+    use super::super::examples::recipe;
     use super::super::trial::TrialEnd;
     use super::*;
 
@@ -381,9 +380,7 @@ mod tests {
 
     #[test]
     fn a_candidate_that_lost_one_seed_has_not_diverged_while_another_is_paused_sound() {
-        let text = "A { task: single_label, data: folders { root: \"d\" }, transforms: side_on { size: 64 }, \
-                    model: squeezenet1_1, metrics: [accuracy], train: { fit(0.01, 4); } }";
-        let recipe = RecipeText::new("a.recipe", text, &[]).result.unwrap().recipe;
+        let recipe = recipe("fit(0.01, 4);");
         let candidate = Candidate { settings: Vec::new(), folds: vec![recipe.clone()], recipe: recipe.clone() };
         let trial = |seed| Trial::new(TrialKey { candidate: 0, fold: 0, seed }, &recipe);
         let of = |own: &[&Trial]| Standing::new(0, &candidate, own, 2, true).has_diverged();

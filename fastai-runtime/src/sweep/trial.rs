@@ -198,16 +198,12 @@ impl TrialResult {
 
 #[cfg(test)]
 mod tests {
-    use fastai_dsl::source::RecipeText;
-
+    use super::super::examples::{recipe, result};
     use super::*;
-    use crate::metrics::{Probabilities, Truth};
 
     #[test]
     fn what_ruined_a_trial_is_new_at_one_rung_alone() {
-        let text = "A { task: single_label, data: folders { root: \"d\" }, transforms: side_on { size: 64 }, \
-                    model: squeezenet1_1, metrics: [accuracy], train: { fit(0.01, 4); } }";
-        let recipe = RecipeText::new("a.recipe", text, &[]).result.unwrap().recipe;
+        let recipe = recipe("fit(0.01, 4);");
         let mut trial = Trial::new(TrialKey { candidate: 0, fold: 0, seed: 1 }, &recipe);
         let [collapsed, diverged] =
             [Course::Collapsed, Course::Diverged].map(|course| Some(Ruin { step: 0, course, epoch: 1 }));
@@ -218,11 +214,7 @@ mod tests {
         let told = [None, collapsed, collapsed, diverged, None, collapsed].map(after_rung);
         assert_eq!(told, [None, collapsed, None, diverged, None, collapsed]);
         for (ruin, told) in [(collapsed, None), (diverged, diverged), (None, None)] {
-            let truth = Truth::Classes(Vec::new());
-            let held_out = HeldOut { ids: Vec::new(), probabilities: Probabilities::default(), augmented: None, truth };
-            let (evaluation, classes) = (Evaluation::default(), Vec::new());
-            let result = TrialResult { evaluation, seconds: 1.0, held_out, classes, ruin };
-            trial.end = Some(TrialEnd::Complete(Box::new(result)));
+            trial.end = Some(TrialEnd::Complete(Box::new(TrialResult { ruin, ..result(&[], &[], 0.0) })));
             assert_eq!(trial.new_ruin(), told);
         }
     }
