@@ -43,7 +43,7 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
             Some(all) => (folds::section(all)),
             None => {
                 h2 { "What each stage brought" }
-                (stages(summary, ruined.as_ref().map(|ruined| ruined.stage.step)))
+                (stages(summary, ruined.as_ref().map(|ruined| ruined.ruin.step)))
             }
         }
         @if last_epoch(&record.fits).is_some() {
@@ -84,7 +84,7 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
     page(&format!("{} – fastai run", summary.name), &content)
 }
 
-fn banners(summary: &Summary, ruined: Option<&Ruined<'_>>, lost_folds: Option<&LostFolds>) -> Markup {
+fn banners(summary: &Summary, ruined: Option<&Ruined>, lost_folds: Option<&LostFolds>) -> Markup {
     let baseline = summary.baseline.as_ref().filter(|_| ruined.is_none() && lost_folds.is_none());
     html! {
         @if summary.smoke {

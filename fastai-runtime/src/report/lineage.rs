@@ -54,17 +54,11 @@ pub fn lost_before(stages: &[StageSummary], batch: u64) -> Option<&StageSummary>
 #[cfg(test)]
 mod tests {
     use super::super::Summary;
-    use super::super::verdicts::tests::{judged, stage};
+    use super::super::verdicts::tests::fit;
     use super::*;
 
     #[test]
     fn a_model_that_is_put_back_has_the_weights_of_the_fit_before_its_save() {
-        let fit = |step, course: Option<Course>| StageSummary {
-            step,
-            text: format!("fit(1, {step})"),
-            judgement: course.map(|course| judged(course, 0)),
-            ..stage(true)
-        };
         let other = |step, kind| StageSummary { step, kind, ..StageSummary::default() };
         let load = |step, saved_by| StageSummary { saved_by, ..other(step, StepKind::Load) };
         let (good, bad) = (fit(0, None), fit(2, Some(Course::Diverged)));
@@ -96,11 +90,6 @@ mod tests {
 
     #[test]
     fn a_network_that_is_lost_before_its_first_batch_is_lost_by_an_earlier_fit() {
-        let fit = |step, course: Option<Course>| StageSummary {
-            step,
-            judgement: course.map(|course| judged(course, 0)),
-            ..stage(true)
-        };
         let by = |stages: &[StageSummary], batch| lost_before(stages, batch).map(|stage| stage.step);
         let diverged = [fit(1, Some(Course::Diverged)), StageSummary { stays_lost: true, ..fit(2, None) }];
         assert_eq!((by(&diverged, 0), by(&diverged, 9)), (Some(1), Some(1)));

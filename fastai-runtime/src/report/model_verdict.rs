@@ -43,7 +43,7 @@ impl Summary {
 mod tests {
     use fastai_dsl::StepKind;
 
-    use super::super::verdicts::tests::{evaluation, judged, stage};
+    use super::super::verdicts::tests::{evaluation, fit};
     use super::*;
     use crate::report::StageSummary;
 
@@ -52,11 +52,6 @@ mod tests {
         let recipe = "A { task: single_label, data: folders { root: \"a\" }, transforms: side_on { size: 64 },
              model: squeezenet1_1, metrics: [accuracy],
              train: { fit(0.01, 1); save(\"good\"); fit(10, 1); save(\"bad\"); } }";
-        let fit = |step, course: Option<Course>| StageSummary {
-            step,
-            judgement: course.map(|course| judged(course, 0)),
-            ..stage(true)
-        };
         let save = |step| StageSummary { step, kind: StepKind::Save, ..StageSummary::default() };
         let stages = vec![fit(0, None), save(1), fit(2, Some(Course::Diverged)), save(3)];
         let r#final = Some(evaluation("accuracy", 0.5, [0.3, 0.7]));

@@ -25,10 +25,8 @@ impl StageSummary {
 }
 
 /// A `fit` that lost what the network knew, or taught it nothing, and what the run says of it.
-pub(crate) struct Ruined<'a> {
-    /// The `fit`.
-    pub stage: &'a StageSummary,
-    /// Its course in short.
+pub(crate) struct Ruined {
+    /// Its step and course.
     pub ruin: Ruin,
     /// Its course and what helps, as its note has them.
     pub verdict: String,
@@ -38,7 +36,7 @@ pub(crate) struct Ruined<'a> {
     pub in_short: String,
 }
 
-impl fmt::Display for Ruined<'_> {
+impl fmt::Display for Ruined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.verdict)?;
         self.outcome.iter().try_for_each(|outcome| write!(f, "; {outcome}"))
@@ -86,7 +84,7 @@ impl Summary {
     }
 
     /// The `fit` of [`lost`](Self::lost).
-    pub(crate) fn ruined(&self) -> Option<Ruined<'_>> {
+    pub(crate) fn ruined(&self) -> Option<Ruined> {
         let (stage, judgement) = self.ruined_by().filter(|_| !self.smoke)?;
         let is_last = self.up_to_last_fit().and_then(<[StageSummary]>::last).is_none_or(|last| last.step == stage.step);
         let (stage, judgement, ends) = if judgement.course == Course::Damaged {
@@ -109,7 +107,7 @@ impl Summary {
         let in_short = std::iter::once(self.failed_so(stage, judgement.course));
         let in_short: Vec<String> = in_short.chain(ended).chain(outcome.iter().cloned()).collect();
         let ruin = Ruin::by((stage, judgement));
-        Some(Ruined { stage, ruin, verdict, outcome, in_short: in_short.join("; ") })
+        Some(Ruined { ruin, verdict, outcome, in_short: in_short.join("; ") })
     }
 
     /// The steps from `first` on that failed by this course: `steps 2 and 4 diverged`.
@@ -202,7 +200,7 @@ fn lasting_damage<'a>(
 mod tests {
     use fastai_dsl::MetricKind;
 
-    use super::super::verdicts::tests::{evaluation, judged, stage};
+    use super::super::verdicts::tests::{evaluation, fit, judged, stage};
     use super::*;
 
     #[test]
@@ -259,12 +257,6 @@ mod tests {
 
     #[test]
     fn the_step_that_lost_the_weights_is_named_whatever_the_fits_after_it_show() {
-        let fit = |step, course: Option<Course>| StageSummary {
-            step,
-            text: format!("fit(1, {step})"),
-            judgement: course.map(|course| judged(course, 0)),
-            ..stage(true)
-        };
         let stays = |step| StageSummary { stays_lost: true, ..fit(step, None) };
         let end = Evaluation { val_loss: 1.76e22, ..evaluation("accuracy", 0.4737, [0.3, 0.7]) };
         let of = |stages: &[StageSummary]| Summary {

@@ -214,3 +214,18 @@ fn share(count: u64, sum: u64) -> String {
 fn share_of(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_stand_upright_over_the_columns() {
+        let page = |letters: [usize; 2]| {
+            let classes = letters.map(|letters| "n".repeat(letters)).to_vec();
+            confusion(&Confusion { classes, cells: vec![(0, 0, 3), (1, 0, 1)] }).into_string()
+        };
+        assert!(page([30, 30]).contains("class=\"matrix\""));
+        assert!(page([30, 31]).contains("class=\"matrix upright\""));
+    }
+}

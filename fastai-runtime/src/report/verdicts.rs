@@ -250,6 +250,12 @@ pub(super) mod tests {
         Judgement { course, epoch, trn_loss: 0.21, val_loss: 0.26, before: None, end: None }
     }
 
+    /// The fit of the body at `step`, which took this course in its first epoch.
+    pub(in crate::report) fn fit(step: usize, course: Option<Course>) -> StageSummary {
+        let judgement = course.map(|course| judged(course, 0));
+        StageSummary { step, text: format!("fit(1, {step})"), judgement, ..stage(true) }
+    }
+
     #[test]
     fn a_stage_that_lost_says_so_in_words() {
         let (high, low) = (evaluation("accuracy", 0.9, [0.85, 0.94]), evaluation("accuracy", 0.8, [0.75, 0.84]));

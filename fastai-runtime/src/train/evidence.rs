@@ -78,7 +78,7 @@ fn raised_by_chance(then: &[f64], now: &[f64], draw: &mut dyn FnMut() -> u64) ->
 }
 
 /// Standard error of a mean; `None` for fewer than two numbers, or where one is not finite.
-fn standard_error(numbers: &[f64]) -> Option<f64> {
+pub(super) fn standard_error(numbers: &[f64]) -> Option<f64> {
     let (_, deviation) = mean_and_deviation(numbers);
     deviation.map(|deviation| deviation / (numbers.len() as f64).sqrt()).filter(|error| error.is_finite())
 }

@@ -22,8 +22,8 @@ pub enum Course {
     /// Training and validation loss are both far above a constant answer's, as an earlier fit left them.
     FarOff,
     /// Since its lowest epoch the validation loss rose, on the same images by more than chance explains (p < 0.01 in an exchange
-    /// test) or by half for three epochs, while the training loss fell below it; or it is above a constant answer's by more than two standard errors, and the
-    /// training loss is far below it.
+    /// test) or by half for three epochs, while the training loss fell below it; or it is above a constant answer's by more than
+    /// two standard errors, and the training loss is far below it.
     Overfitting,
     /// Training and validation loss are not below a constant answer's, and the losses of the batches fell by no more than chance
     /// explains.
