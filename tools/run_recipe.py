@@ -33,7 +33,8 @@ def run_recipe(program, text, folder, seed, options=(), may_diverge=False):
     recipe, run = pathlib.Path(folder, "tried.recipe"), pathlib.Path(folder, "run")
     recipe.write_text(text)
     summary = lambda: json.loads((run / "summary.json").read_text())
-    lost = lambda: may_diverge and summary()["failure"]["kind"] in ("loss_not_finite", "weights_not_finite")
+    why = lambda: summary().get("failure", {}).get("kind") if (run / "summary.json").is_file() else None
+    lost = lambda: may_diverge and why() in ("loss_not_finite", "weights_not_finite")
     call(program, "run", recipe, "--out", run, "--seed", seed, "--device", "cpu", "--quiet", *options, may_fail=lost)
     return run, summary()
 
