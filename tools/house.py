@@ -8,6 +8,8 @@ and the number of test programs that cargo links. Needs the standard library onl
 Two modules with the same parent form a circle when code below each names an item below the other, directly or through
 further siblings. A re-exported name counts for the module that defines it.
 
+Exit code 1 if a file has over 700 lines, a type name has two definitions, or modules form a circle.
+
 `--paths` checks instead that every path in backticks in ARCHITECTURE.md and CONTRIBUTING.md exists; exit code 1 if one
 does not.
 """
@@ -252,6 +254,7 @@ def main():
     print(f"pairs of modules that name each other: {total['pairs']}")
     for package, group in all_circles:
         print(f"  {package}: {' <-> '.join('::'.join(m) for m in group)}")
+    sys.exit(bool(twice or all_circles or any(n > 700 for n, _ in long)))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ use std::path::Path;
 use fastai_dsl::Recipe;
 
 use super::data_digest::{fingerprint_of_files, labels_of};
-use super::validate::{lies_by_class, opened};
+use super::measured_data::{lies_by_class, opened};
 use crate::RunError;
 use crate::data::Dataset;
 use crate::predict::Predictor;

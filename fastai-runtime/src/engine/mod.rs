@@ -12,6 +12,7 @@ mod folds;
 mod keeping;
 mod kept_run;
 mod measured;
+mod measured_data;
 mod opening;
 mod outcome;
 mod paused;
@@ -42,6 +43,7 @@ use std::time::{Duration, Instant};
 use fastai_dsl::Recipe;
 
 pub use changed_data::has_trained_on;
+pub use measured_data::lies_by_class;
 pub use outcome::{HeldOut, Outcome};
 pub use place::RunPlace;
 pub use probe::{Probed, ProbedStage, probe};
@@ -49,9 +51,7 @@ pub use probe::{Probed, ProbedStage, probe};
 pub use room::{fits_memory, images_of_part, notes_of_parts};
 pub use survey::Surveys;
 pub use trained::{Run, Trained};
-pub use validate::{
-    Measured, MeasuringLimits, Validated, lies_by_class, validate, validate_all, validate_of_run, validate_on,
-};
+pub use validate::{Measured, MeasuringLimits, Validated, validate, validate_all, validate_of_run, validate_on};
 pub use wanted_caches::{WantedCache, WantedCaches, wanted_caches};
 
 use crate::RunError;

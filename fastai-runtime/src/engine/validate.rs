@@ -2,22 +2,22 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Corrupt, Data, LossSpec, Plan, Recipe, Source, Stage, State, Step, Valid};
+use fastai_dsl::{Corrupt, LossSpec, Plan, Recipe, Source, Stage, State, Step, Valid};
 
 use super::changed_data::note_changes;
 use super::fold_of_model::fold_of;
 use super::measured::{self, Look};
+use super::measured_data::{all_broken, lies_by_class, opened, opened_as, renumber};
 use super::room::{fits_memory, in_parts};
 use super::sets::{class_weights, of_task};
 use super::supplied::{self, Supplied};
-use crate::activations::ActivationCache;
-use crate::data::{DataError, DataPart, Dataset, Finding, FindingKind, Item, Preflight, Reading, Target};
+use crate::data::{DataError, DataPart, Dataset, Finding, FindingKind, Preflight, Reading};
 use crate::data::{ImageExamples, ImageSet, Preparation, Traversal};
 use crate::error::FailedStep;
 use crate::metrics::{Measure, Probabilities, Truth};
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor, augmented, fold_folder, mean};
-use crate::progress::{Progress, Silent, StopSignal, Watch};
+use crate::progress::{Progress, Watch};
 use crate::report::{Evaluation, MeasuredSet};
 use crate::train::{Learner, Loss, criterion};
 use crate::{RunError, device};
@@ -198,33 +198,6 @@ pub(super) fn test(
     dataset.valid = std::mem::take(&mut dataset.test);
     let measuring = Measuring { recipe, predictor, limits, supplied, set: MeasuredSet::Test };
     measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
-}
-
-/// Whether `root` has folders of the model's classes in the place of the recipe's folder of training images.
-#[doc(hidden)]
-pub fn lies_by_class(recipe: &Recipe, predictor: &Predictor, root: &Path) -> bool {
-    let Source::Folders { train } = &recipe.data().source else { return false };
-    !root.join(train).is_dir() && predictor.classes().iter().any(|class| root.join(class).is_dir())
-}
-
-/// The data set of the recipe in `root`, of whose images those are left out that the run leaves out.
-pub(super) fn opened(recipe: &Recipe, size: u32, root: &Path, watch: Watch<'_>) -> Result<Dataset, RunError> {
-    opened_as(recipe.data().clone(), recipe, size, root, watch)
-}
-
-/// [`opened`], of `data` in place of the recipe's.
-fn opened_as(mut data: Data, recipe: &Recipe, size: u32, root: &Path, watch: Watch<'_>) -> Result<Dataset, RunError> {
-    let Watch { progress, stop } = watch;
-    data.root = Some(root.display().to_string());
-    // Only this policy affects the measured images, and checking every image takes time.
-    if data.corrupt != Corrupt::Skip {
-        return Ok(Dataset::open(&data, recipe.task())?);
-    }
-    let known = ActivationCache::default_root().join("verified.bin");
-    let preflight = Preflight { size, known: Some(&known), ..Preflight::of(recipe, stop) };
-    let (dataset, health) = preflight.open(&data, recipe.task(), progress)?;
-    health.notes(&dataset.root, &dataset.split).iter().for_each(|note| progress.note(note));
-    Ok(dataset)
 }
 
 /// Measures the model of a recipe with `data: given` on the validation images of `dataset`. On the data set of the run, the
@@ -417,75 +390,5 @@ impl Measuring<'_> {
             progress.note(&in_parts(&plan.stages[0], parts));
         }
         Ok(parts)
-    }
-}
-
-/// Everything that is wrong with the validation images, where measuring ended at the first one.
-fn all_broken(recipe: &Recipe, size: u32, mut dataset: Dataset, stop: &StopSignal, first: DataError) -> RunError {
-    (dataset.train, dataset.test) = (Vec::new(), Vec::new());
-    match (Preflight { size, ..Preflight::of(recipe, stop) }).check(&mut dataset, &mut Silent) {
-        Err(all) => all.into(),
-        Ok(_) => first.into(),
-    }
-}
-
-/// Renumbers the labels by the model's classes; the model may have more.
-fn renumber(dataset: &mut Dataset, classes: &[String]) -> Result<(), RunError> {
-    if dataset.classes == classes {
-        return Ok(());
-    }
-    let number = |name: &String| classes.iter().position(|c| c == name).map(|i| i as u32);
-    let numbers: Vec<Option<u32>> = dataset.classes.iter().map(number).collect();
-    let unknown: Vec<&str> =
-        dataset.classes.iter().zip(&numbers).filter(|(_, n)| n.is_none()).map(|(c, _)| c.as_str()).collect();
-    if !unknown.is_empty() {
-        let text = format!(
-            "{} of {} classes in {} are none of the model's: {}; the model knows {}",
-            unknown.len(),
-            dataset.classes.len(),
-            dataset.root.display(),
-            unknown.join(", "),
-            classes.join(", ")
-        );
-        let untrained = FindingKind::Untrained { classes: unknown.into_iter().map(String::from).collect() };
-        return Err(DataError::one(Finding::new(untrained, text)).into());
-    }
-    let new = |old: &u32| numbers[*old as usize].unwrap_or_default();
-    let renumber = |item: &mut Item| match &mut item.target {
-        Target::Class(class) => *class = new(class),
-        Target::Tags(tags) => {
-            *tags = tags.iter().map(new).collect();
-            tags.sort_unstable();
-        }
-        Target::Value(_) | Target::Unlabelled => {}
-    };
-    dataset.train.iter_mut().chain(&mut dataset.valid).chain(&mut dataset.test).for_each(renumber);
-    dataset.classes = classes.to_vec();
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_get_the_models_numbers() {
-        let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let item = |target| Item { id: String::new(), path: "x".into(), target };
-        let mut dataset = Dataset {
-            root: "root".into(),
-            classes: names(&["b", "c"]),
-            task: fastai_dsl::TaskKind::MultiLabel,
-            train: vec![item(Target::Class(0))],
-            valid: vec![item(Target::Tags(vec![0, 1]))],
-            test: vec![item(Target::Unlabelled)],
-            split: fastai_dsl::Valid::None,
-            notes: Vec::new(),
-        };
-        let error = renumber(&mut dataset, &names(&["a", "c"])).unwrap_err().to_string();
-        assert!(error.contains("1 of 2 classes in root are none of the model's: b; the model knows a, c"), "{error}");
-        renumber(&mut dataset, &names(&["c", "a", "b"])).unwrap();
-        assert_eq!(dataset.train[0].target, Target::Class(2));
-        assert_eq!(dataset.valid[0].target, Target::Tags(vec![0, 2]));
     }
 }
