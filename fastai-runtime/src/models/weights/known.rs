@@ -109,14 +109,14 @@ macro_rules! torchvision {
 
 /// A file of Cadene's pretrained-models: like a file of torchvision, without megabytes, and with preparation and side.
 macro_rules! cadene {
-    ($name:literal of $arch:literal in $file:literal, $digest:literal, $top1:literal, $pixels:expr, $size:literal) => {
+    ($name:literal of $arch:literal in $file:literal, $digits:literal $($rest:literal)?, $top1:literal, $pixels:expr, $size:literal) => {
         Published {
             name: $name,
             arch: $arch,
-            file: concat!($file, "-", $digest, ".pth"),
+            file: concat!($file, "-", $digits, ".pth"),
             megabytes: None,
-            sha256: $digest,
-            home: Home::Url(concat!("https://data.lip6.fr/cadene/pretrainedmodels/", $file, "-", $digest, ".pth")),
+            sha256: concat!($digits $(, $rest)?),
+            home: Home::Url(concat!("https://data.lip6.fr/cadene/pretrainedmodels/", $file, "-", $digits, ".pth")),
             licence: "BSD-3-Clause (pretrained-models.pytorch)",
             size: $size,
             preprocessing: $pixels,
@@ -162,9 +162,10 @@ macro_rules! lite {
 /// All known weights; the default of an architecture precedes its others.
 ///
 /// The figures of torchvision's files are those of its own table (version 0.29). Torchvision and Cadene state the first eight
-/// digits of a digest, in the name of the file; the other digits are those on which at least two independent projects that
-/// use the file agree, and are left out where no two were found. Accuracies of Cadene's are those of the README of his
-/// package pretrainedmodels 0.7.4, which states no sizes. Nothing reports an accuracy of the others.
+/// digits of a digest, in the name of the file. The other digits are those on which at least two independent projects that
+/// use the file agree, or that one project computes from it (DenseNet-161: a check at each use; Inception-ResNet v2: a Git LFS
+/// pointer); they are left out where none was found. Accuracies of Cadene's are those of the README of his package
+/// pretrainedmodels 0.7.4, which states no sizes. Nothing reports an accuracy of the others.
 pub const PUBLISHED: &[Published] = &[
     torchvision!("resnet18", 46.8, "f37072fd" "47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec", 69.758),
     torchvision!("resnet34", 87.3, "b627a593" "bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f", 73.314),
@@ -187,11 +188,12 @@ pub const PUBLISHED: &[Published] = &[
     torchvision!("vgg16_bn", 553.5, "6c64b313" "8f2f4fcb3bcc4cafde11619c4f440eb1631787e93a682fd88305888a", 73.36),
     torchvision!("vgg19_bn", 574.8, "c79401a0" "cf3cb42714e4182f5868c7a6f4f4534f5df9e956e2bb2098de41cbb6", 74.218),
     torchvision!("densenet121", 32.3, "a639ec97" "d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395", 74.434),
-    torchvision!("densenet161", 115.7, "8d451a50", 77.138),
+    torchvision!("densenet161", 115.7, "8d451a50" "bad6b9a83f477126c443716882a17af26e94d338154b058fb2dfd359", 77.138),
     torchvision!("densenet169", 57.4, "b2777c0a", 75.6),
     torchvision!("densenet201", 81.1, "c1103571", 76.896),
     cadene!("inception_v4" of "inception_v4" in "inceptionv4", "8e4777a0", 80.062, HALF, 299),
-    cadene!("inception_resnet_v2" of "inception_resnet_v2" in "inceptionresnetv2", "520b38e4", 80.170, HALF, 299),
+    cadene!("inception_resnet_v2" of "inception_resnet_v2" in "inceptionresnetv2",
+        "520b38e4" "fe58682abd64eeeb2057c71d0d3a50a95b9bce9dabbaae2be8d5d632", 80.170, HALF, 299),
     torchvision!("efficientnet_b0" of "efficientnet_b0" in "efficientnet_b0_rwightman", 21.4,
         "7f5810bc" "96def8f7552d5b7e68d53c4786f81167d28291b21c0d90e1fca14934", 77.692),
     torchvision!("convnext_tiny", 114.4, "983f1562" "536e84ff750a1576fb08e54de751dbf2e17c0d8a4a13704341fdcd3d", 82.52),
