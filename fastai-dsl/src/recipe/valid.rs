@@ -154,7 +154,8 @@ pub mod calls {
                 /// Share of all images.
                 share: Number in open(0.0, 1.0), required like "0.2";
             } + drawn
-            /// A random share of each class: preserves the classes' proportions, even with few images per class.
+            /// A random share of each class, or set of tags, which preserves the proportions: a class whose share is an image or
+            /// more has at least one held out, and each class keeps one for training.
             STRATIFIED stratified {
                 /// Share of all images.
                 share: Number in open(0.0, 1.0), required like "0.2";

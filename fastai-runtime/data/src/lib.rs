@@ -44,6 +44,8 @@ pub use loading::{
     Loader, Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
 };
 pub use preflight::{AcrossFolds, FarLabels, FoldsWithout, Health, Preflight, Sizes, Together, Truncated};
+#[doc(hidden)]
+pub use row::id_prefix;
 pub use sources::{ImageFiles, Label, begins_as_image, first_rows, image_files, test_id};
 pub use splits::{cv_indices, grouped_indices, stratified_indices};
 pub use summary::summarise;

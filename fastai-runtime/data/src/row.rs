@@ -81,7 +81,7 @@ pub(crate) fn number(row: SourceRow, vocabulary: &Vocabulary, task: TaskKind) ->
 
 /// What the ids of the images in `folder` begin with: its path below the root with a slash at the end; nothing for the root
 /// itself.
-pub(crate) fn id_prefix(folder: &str) -> String {
+pub fn id_prefix(folder: &str) -> String {
     match folder.trim_start_matches("./").trim_end_matches('/') {
         "" | "." => String::new(),
         below => format!("{below}/"),

@@ -322,18 +322,35 @@ mod tests {
         assert!(decode(&golden).is_ok());
     }
 
+    /// A file of this format. Every pixel differs, so that the scan of a JPEG is long.
+    fn encoded(format: ImageFormat) -> Vec<u8> {
+        let image = RgbImage::from_fn(97, 61, |x, y| Rgb([(x * 37 + y * 11) as u8, (x * y) as u8, (x ^ y) as u8]));
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
     #[test]
     fn truncated_files_are_errors() {
-        // Every pixel differs, so that the scan is long.
-        let image = RgbImage::from_fn(97, 61, |x, y| Rgb([(x * 37 + y * 11) as u8, (x * y) as u8, (x ^ y) as u8]));
         for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP, ImageFormat::Tiff] {
-            let mut bytes = Cursor::new(Vec::new());
-            image.write_to(&mut bytes, format).unwrap();
-            let whole = bytes.into_inner();
+            let whole = encoded(format);
             decode_bytes(&whole).unwrap();
             for kept in [whole.len() / 4, whole.len() / 2, whole.len() * 9 / 10] {
                 let result = guarded(|| decode_bytes(&whole[..kept]));
                 assert!(result.is_err(), "{format:?} cut to {kept} of {} bytes", whole.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_jpeg_without_its_end_is_named_so() {
+        let whole = encoded(ImageFormat::Jpeg);
+        let reduced = Demand { shorter: Some(16), ..Demand::FULL };
+        decode_bytes_as(&whole, reduced).unwrap();
+        // Within the headers, within the scan, and before the end marker.
+        for kept in [20, whole.len() / 2, whole.len() - 2] {
+            for error in [decode_bytes(&whole[..kept]).err(), decode_bytes_as(&whole[..kept], reduced).err()] {
+                assert_eq!(error.as_deref(), Some("the JPEG is truncated: it has no end marker"), "{kept} bytes");
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::random::{Stream, below};
 use crate::{Dataset, Item, OpenError, OpenReached};
 
 mod across_folds;
-pub(super) mod health;
+mod health;
 mod health_notes;
 mod known;
 mod labels;
@@ -41,11 +41,10 @@ pub use sizes::Sizes;
 type Decoded = (Described, Vec<(PathBuf, String)>, usize);
 
 /// The descriptions of images, by path.
-pub(crate) type Described = HashMap<PathBuf, Arc<Looks>>;
+type Described = HashMap<PathBuf, Arc<Looks>>;
 
 /// Whether training images that resemble a validation image are searched for, which is most of the work of comparing.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Near<'a> {
+enum Near<'a> {
     /// Searched for. If there are some, a split that keeps them together is looked for in the data that the recipe describes;
     /// `None` for a data set of the program, which divided it.
     Search(Option<&'a Data>),
@@ -213,7 +212,7 @@ impl<'a> Preflight<'a> {
             self.compare(data, dataset, &looks, &findings, &mut health);
         }
         if !is_whole {
-            // Sizes of a part of the images say little beside what keeps the others out.
+            // The findings keep images out, and the sizes of the others say little.
             health.enlarged = 0;
         }
         if self.stop.requested() {
@@ -252,8 +251,7 @@ impl<'a> Preflight<'a> {
         }
     }
 
-    /// The description of every file that can be decoded, the other files with their errors, and the number of files that
-    /// were not known before.
+    /// Decodes the files that are not known `before`, and updates the list of known ones.
     fn decode(
         &self,
         paths: &[PathBuf],

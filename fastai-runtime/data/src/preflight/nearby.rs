@@ -23,7 +23,7 @@ const MISSES: usize = 32;
 /// Validation images compared at a time.
 const CHUNK: usize = 256;
 /// Numbers that are transformed: a thumbnail and zeros.
-pub(super) const LANES: usize = 256;
+const LANES: usize = 256;
 
 /// A hash for each order.
 type Hashes = [u32; ORDERS];

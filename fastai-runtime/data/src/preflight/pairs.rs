@@ -87,7 +87,7 @@ pub(super) fn twins(dataset: &Dataset, looks: &Described, health: &mut Health) {
             continue;
         }
         let pair = [other.path.clone(), item.path.clone()];
-        // That the labels differ says that the bytes are equal.
+        // A pair is in one list only; that of different labels says that the bytes are equal, too.
         if differ(other, item) {
             health.cut.contradictory |= !push(&mut health.contradictory, pair);
         } else {

@@ -10,8 +10,9 @@ use super::health::{Health, Together};
 use super::{Described, nearby, pairs};
 use crate::progress::StopSignal;
 use crate::row::SourceRow;
+use crate::sources::csv;
 use crate::splits::{better, drawn, holdout};
-use crate::{Dataset, first_rows, opening};
+use crate::{Dataset, opening};
 
 /// Sizes of blocks that are tried.
 const BLOCKS: [u32; 7] = [10, 20, 50, 100, 200, 500, 1_000];
@@ -283,12 +284,20 @@ fn groupings(data: &Data, root: &Path, rows: usize) -> Vec<(String, Vec<usize>)>
     let Source::Csv { labels, id, label, columns, header: true, delimiter, encoding, .. } = &data.source else {
         return Vec::new();
     };
-    let mut records = first_rows(&root.join(labels), *delimiter, *encoding, rows + 2);
+    let path = root.join(labels);
+    // Read anew for each column, so that the cells of a large file are never in memory together.
+    let records = || {
+        let reader = csv::open(&path, *delimiter, *encoding).into_iter();
+        reader.flat_map(|reader| reader.into_records().map_while(Result::ok))
+    };
+    let first: Vec<::csv::StringRecord> = records().take(SAMPLES + 1).collect();
+    let [header, samples @ ..] = &first[..] else { return Vec::new() };
+    let narrower = |(count, cells): (usize, usize), record: ::csv::StringRecord| (count + 1, cells.min(record.len()));
+    let (count, narrowest) = records().fold((0, usize::MAX), narrower);
     // Fewer or more if the file has changed.
-    if records.len() != rows + 1 {
+    if count != rows + 1 {
         return Vec::new();
     }
-    let header = records.remove(0);
     let names: Vec<&str> = header.iter().map(str::trim).collect();
     let is_read = |place: usize| {
         [id, label].into_iter().chain(columns).any(|column| match column {
@@ -297,15 +306,13 @@ fn groupings(data: &Data, root: &Path, rows: usize) -> Vec<(String, Vec<usize>)>
         })
     };
     let is_clear = |name: &str| !name.is_empty() && names.iter().filter(|other| **other == name).count() == 1;
-    let samples = &records[..rows.min(SAMPLES)];
     let repeats = |place: usize| {
         let distinct = samples.iter().filter_map(|row| row.get(place)).collect::<HashSet<_>>().len();
         1 < distinct && distinct < samples.len()
     };
-    let is_full = |place: usize| records.iter().all(|row| row.len() > place);
-    let groups = |place: &usize| is_clear(names[*place]) && !is_read(*place) && repeats(*place) && is_full(*place);
-    // Numbers take less memory than the cells while the splits are compared.
-    let numbers = |place: usize| drawn::numbered(records.iter().map(|record| &record[place])).0;
-    let places = (0..names.len()).filter(groups).take(COLUMNS);
+    let groups = |place: &usize| is_clear(names[*place]) && !is_read(*place) && repeats(*place);
+    let cells = |place: usize| records().skip(1).map(move |record| record.get(place).unwrap_or_default().to_string());
+    let numbers = |place: usize| drawn::numbered(cells(place)).0;
+    let places = (0..names.len().min(narrowest)).filter(groups).take(COLUMNS);
     places.map(|place| (names[place].to_string(), numbers(place))).collect()
 }

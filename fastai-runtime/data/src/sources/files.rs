@@ -56,9 +56,9 @@ const SYSTEM: [&str; 28] = [
 
 /// A file or folder in a folder.
 #[derive(Debug)]
-pub(crate) struct FolderEntry {
-    pub(crate) name: OsString,
-    pub(crate) is_folder: bool,
+struct FolderEntry {
+    name: OsString,
+    is_folder: bool,
 }
 
 /// Whether systems and programs, not people, put a name into a folder.
@@ -77,7 +77,7 @@ fn is_system(name: &std::ffi::OsStr) -> bool {
 
 /// Lists `folder`, sorted by the bytes of the names, without names that start with a dot and without those of systems.
 /// Links are what they point to.
-pub(crate) fn entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
+fn entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -93,14 +93,14 @@ pub(crate) fn entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
     Ok(entries)
 }
 
-/// The entries of a folder, without subfolders' contents: names sorted by bytes, hidden ones left out.
+/// The names in a folder.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) folders: Vec<String>,
     pub(crate) files: Vec<String>,
 }
 
-/// Lists `folder` without hidden names and files of the system.
+/// Lists `folder` as [`entries`] does. A name that is not UTF-8 is an error.
 pub(crate) fn list(folder: &Path) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in entries(folder)? {

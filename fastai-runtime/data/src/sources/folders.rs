@@ -257,7 +257,7 @@ pub(crate) fn read_test(
     notes: &mut Vec<String>,
 ) -> Vec<SourceRow> {
     let path = root.join(folder);
-    let mut listing = match list(&path) {
+    let listing = match list(&path) {
         Err(error) => {
             let hint = missing(root, folder, DataKey::Test);
             let text = format!("cannot list {} (test: {folder:?}): {error}{hint}", path.display());
@@ -271,7 +271,7 @@ pub(crate) fn read_test(
         Ok(listing) => listing,
     };
     let (images, others): (Vec<String>, Vec<String>) =
-        std::mem::take(&mut listing.files).into_iter().partition(|file| is_image(&path.join(file)));
+        listing.files.into_iter().partition(|file| is_image(&path.join(file)));
     if images.is_empty()
         && let [only] = &listing.folders[..]
         && findings.all_read()

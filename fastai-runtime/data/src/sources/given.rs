@@ -257,6 +257,7 @@ fn rows_of(files: Vec<(PathBuf, Label)>, findings: &mut Findings) -> (Vec<Source
     (rows, root, task)
 }
 
+/// Checks the rows, numbers their labels and divides them.
 fn build(
     rows: Vec<SourceRow>,
     mut held_out: Vec<bool>,

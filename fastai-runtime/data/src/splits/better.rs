@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use fastai_dsl::{Dealing, TaskKind, Valid};
 
+use super::drawn::slices;
 use super::holdout::{blocks, drawn, groups, settle};
 use crate::findings::names;
 use crate::row::SourceRow;
 
-/// Shares that are proposed. With the largest, a class of two images has one held out.
+/// Shares that are proposed, in this order. From a half on, one of two images of a class is held out.
 const SHARES: [f64; 7] = [0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75];
 /// Draws of one share, or of one number of folds, that are tried.
 const DRAWS: u32 = 5;
@@ -166,7 +167,7 @@ pub(crate) fn draws(valid: &Valid, dealing: &Dealing) -> Vec<Valid> {
                 Dealing::Blocks(size) => Valid::Blocks { size, share, seed, fold },
                 Dealing::Grouped(column) => Valid::Grouped { column, share, seed, fold },
             };
-            let others = (0..DRAWS.min((1.0 / share) as u32)).filter(|other| *other != fold);
+            let others = (0..DRAWS.min(slices(share))).filter(|other| *other != fold);
             std::iter::once(fold).chain(others).map(split).collect()
         }
         Valid::Folds { count, seed, fold, .. } => {

@@ -33,23 +33,49 @@ pub fn fold_of_groups<G: Eq + Hash>(groups: &[G], count: u32, seed: u32, fold: u
     rows_of_groups(groups, |groups| fold_indices(&vec![(); groups], count, seed, fold))
 }
 
-/// Returns which rows a split with equal shares of each class holds out: `trunc(share * n)` rows in all, ascending.
+/// Returns which rows a split with equal shares of each class holds out, ascending: `trunc(share * n)` rows, and one of each
+/// class that would have none although its share is a row or more.
 ///
-/// `keys` are the rows' classes. The rows are ordered by numpy's legacy `permutation(n)` under `seed`, then sorted by
-/// class, and dealt out evenly along that list. A run of equal keys therefore contributes its share to within one row, and
-/// folds do not overlap. A set of tags is a class here; rare sets are dealt out together with their neighbours in the
-/// order.
+/// `keys` are the rows' classes; a set of tags is a class here. The rows are ordered by numpy's legacy `permutation(n)` under
+/// `seed`, then sorted by class, and dealt out evenly along that list. A class therefore contributes its share to within one
+/// row, and rare classes are dealt out together with their neighbours in the order. Folds do not overlap: the row that a class
+/// would lack in a fold is one that no fold would hold out.
 pub fn stratified_indices<K: Ord>(keys: &[K], share: f64, seed: u32, fold: u32) -> Vec<usize> {
     let n = keys.len();
     let held_out = (share * n as f64) as usize;
+    if held_out == 0 {
+        return Vec::new();
+    }
     let mut order = legacy_permutation(n, seed);
     // The sort is stable, so the permutation orders equal keys.
     order.sort_by(|a, b| keys[*a].cmp(&keys[*b]));
-    let (first, end) = ((fold as u128) * held_out as u128, (u128::from(fold) + 1) * held_out as u128);
-    let dealt = |place: usize| (first..end).contains(&((place as u128 * held_out as u128) % (n as u128)));
-    let mut rows: Vec<usize> = (0..n).filter(|place| dealt(*place)).map(|place| order[place]).collect();
+    let dealt = |place: usize| (place as u128 * held_out as u128 % n as u128) as usize / held_out;
+    let mut fold_of: Vec<usize> = (0..n).map(dealt).collect();
+    let mut start = 0;
+    for class in order.chunk_by(|a, b| keys[*a] == keys[*b]) {
+        if share * class.len() as f64 >= 1.0 {
+            fill_folds(&mut fold_of[start..start + class.len()], slices(share) as usize);
+        }
+        start += class.len();
+    }
+    let here = order.into_iter().zip(fold_of).filter(|(_, of_row)| *of_row == fold as usize);
+    let mut rows: Vec<usize> = here.map(|(row, _)| row).collect();
     rows.sort_unstable();
     rows
+}
+
+/// Gives each of the first `count` folds that has no row of a class one that lies beyond these folds. Where one has none, none
+/// has two, so that a class of `count` rows or more has enough beyond.
+fn fill_folds(fold_of: &mut [usize], count: usize) {
+    let mut has_row = vec![false; count];
+    fold_of.iter().filter(|fold| **fold < count).for_each(|fold| has_row[*fold] = true);
+    let beyond = fold_of.iter_mut().filter(|fold| **fold >= count);
+    beyond.zip((0..count).filter(|fold| !has_row[*fold])).for_each(|(row, fold)| *row = fold);
+}
+
+/// How many times a share can be held out without overlap; rounding does not take the last slice off a share such as 1/3.
+pub(crate) fn slices(share: f64) -> u32 {
+    (1.0 / share + 1e-9) as u32
 }
 
 /// Returns which rows are held out if the rows of a group stay together: all rows of the groups that [`cv_indices`]
@@ -166,6 +192,31 @@ mod tests {
         assert_eq!((&held_out[..6], held_out.iter().sum::<usize>()), (&[0, 1, 4, 5, 22, 29][..], 25_797));
         assert_eq!(stratified_indices(&keys, 0.2, 42, 1)[..3], [8, 9, 10]);
         assert_ne!(stratified_indices(&keys, 0.2, 42, 0), stratified_indices(&keys, 0.2, 43, 0));
+    }
+
+    #[test]
+    fn a_class_whose_share_is_one_row_has_one_in_each_fold() {
+        for (share, size) in [(0.2, 5_usize), (0.5, 2), (0.25, 4), (0.1, 10)] {
+            let mut filled = 0;
+            // Four such classes, and others of a single row.
+            for alone in 0..2 * size {
+                let n = 4 * size + alone;
+                let keys: Vec<usize> = (0..n).map(|i| if i < 4 * size { i % 4 } else { i }).collect();
+                let mut seen = vec![false; n];
+                for fold in 0..slices(share) {
+                    let held_out = stratified_indices(&keys, share, 42, fold);
+                    for class in 0..4 {
+                        let held = held_out.iter().filter(|row| keys[**row] == class).count();
+                        assert_eq!(held, 1, "{share}: class {class} in fold {fold}, {alone} alone");
+                    }
+                    held_out.iter().for_each(|row| assert!(!std::mem::replace(&mut seen[*row], true)));
+                    let more = held_out.len() - (share * n as f64) as usize;
+                    assert!(more == 0 || !alone.is_multiple_of(size), "a share that is whole needs no row more");
+                    filled += more;
+                }
+            }
+            assert!(filled > 0, "{share}");
+        }
     }
 
     #[test]

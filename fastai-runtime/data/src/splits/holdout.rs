@@ -90,39 +90,29 @@ pub(crate) fn deals_classes(valid: &Valid) -> bool {
 /// Moves images back to training until each class or tag has one there. Returns the note about classes with a single image,
 /// which cannot be stratified.
 fn keep_last(rows: &[SourceRow], held_out: &mut [bool]) -> Option<String> {
-    let mut images: HashMap<&str, (HashSet<&Path>, usize)> = HashMap::new();
-    let mut trained: HashSet<&str> = HashSet::new();
+    /// What is known of a class.
+    struct Seen<'a> {
+        /// The image of its first row.
+        first: &'a Path,
+        alone: bool,
+        trained: bool,
+    }
+    let mut classes: HashMap<&str, Seen<'_>> = HashMap::new();
     for (row, held_out) in rows.iter().zip(held_out.iter()) {
         for label in &row.labels {
-            if !*held_out {
-                trained.insert(label);
-            }
+            let class = classes.entry(label).or_insert(Seen { first: &row.path, alone: true, trained: false });
+            class.alone &= row.path == class.first;
+            class.trained |= !held_out;
         }
     }
-    // Only classes with few images can lose them all or have a single one.
-    for (index, row) in rows.iter().enumerate() {
-        for label in &row.labels {
-            let (paths, first) = images.entry(label).or_insert_with(|| (HashSet::new(), index));
-            if paths.len() < 2 {
-                paths.insert(&row.path);
-            }
-            if !trained.contains(label.as_str()) {
-                *first = (*first).min(index);
-            }
-        }
+    let lost = classes.values().filter(|class| !class.trained);
+    let back: HashSet<&Path> = lost.map(|class| class.first).collect();
+    for (row, held_out) in rows.iter().zip(held_out) {
+        *held_out &= !back.contains(row.path.as_path());
     }
-    let mut lost: Vec<usize> =
-        images.iter().filter(|(label, _)| !trained.contains(*label)).map(|(_, (_, first))| *first).collect();
-    lost.sort_unstable();
-    let back: HashSet<&Path> = lost.into_iter().map(|row| rows[row].path.as_path()).collect();
-    if !back.is_empty() {
-        for (row, held_out) in rows.iter().zip(held_out.iter_mut()) {
-            *held_out &= !back.contains(row.path.as_path());
-        }
-    }
-    let (alone, all) = (images.values().filter(|(paths, _)| paths.len() == 1).count(), images.len());
+    let (alone, all) = (classes.values().filter(|class| class.alone).count(), classes.len());
     let has = if alone == 1 { "has" } else { "have" };
-    // Preflight names all classes that nothing measures, these among others.
+    // Without their names, as preflight names all classes without a validation image.
     let classes = part_of(alone, all, "class", "classes");
     (alone > 0).then(|| format!("{classes} {has} a single image, which the split leaves for training"))
 }
@@ -160,13 +150,10 @@ pub(crate) fn drawn(valid: &Valid, rows: &[SourceRow]) -> Vec<usize> {
 }
 
 /// The labels of each row, in an order that does not depend on that of the tags in a cell.
-fn label_sets(rows: &[SourceRow]) -> Vec<Vec<String>> {
-    let set = |row: &SourceRow| {
-        let mut labels: Vec<String> = row.labels.clone();
-        labels.sort_unstable();
-        labels
-    };
-    rows.iter().map(set).collect()
+fn label_sets(rows: &[SourceRow]) -> Vec<Vec<&str>> {
+    let mut sets: Vec<Vec<&str>> = rows.iter().map(|row| row.labels.iter().map(String::as_str).collect()).collect();
+    sets.iter_mut().for_each(|set| set.sort_unstable());
+    sets
 }
 
 /// The block of each of `n` rows.

@@ -10,8 +10,8 @@ const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 /// Lines that are looked at for the cells of a table.
 const LOOKED_AT: usize = 100;
 
-/// Says what a file is none of whose `lines` names an image, and what to do. `is_image`: whether a text names one; `images`: how
-/// many there are; `example`: the name of one of them.
+/// Says what a file with these `lines` is, none of which names an image, and what to do. `is_image`: whether a text names one;
+/// `images`: how many there are; `example`: the name of one of them.
 pub(super) fn describe(
     (data, root, file): (&Data, &Path, &Path),
     lines: &[&str],

@@ -1,25 +1,14 @@
-//! Says why rows have no image: what is there instead of the file that a row names.
+//! The rows of a csv file without their image.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::prepared::is_invisible;
-use unicode_normalization::UnicodeNormalization;
-
-use super::columns::CsvColumns;
-use super::{CsvSource, is_inside};
+use super::cause::{CauseSearch, Cure};
 use crate::finding::{Finding, FindingKind, RowFault};
 use crate::findings::{more_lines, names};
 use crate::sources::files;
 
 /// Rows that are looked into; more are only counted.
 const MOST: usize = 2_000;
-/// Names of a folder that are looked through.
-const LISTED: usize = 200_000;
-/// Folders that are listed.
-const FOLDERS: usize = 200;
 
 /// A row without its image.
 pub(super) struct AbsentRow {
@@ -27,80 +16,8 @@ pub(super) struct AbsentRow {
     pub(super) line: u32,
     /// The file that it would be; none if the name leads out of the folder of images.
     pub(super) file: Option<PathBuf>,
-    /// A second place without it.
+    /// The other file that it could be.
     pub(super) nor: Option<PathBuf>,
-}
-
-/// The search for what is there instead.
-pub(super) struct Absent<'a> {
-    pub(super) source: &'a CsvSource<'a>,
-    root: &'a Path,
-    pub(super) columns: &'a CsvColumns,
-    /// Whether any row has its image.
-    some_found: bool,
-    /// The first rows.
-    pub(super) samples: &'a [::csv::StringRecord],
-    /// Another column that names images, as far as it was searched for.
-    pub(super) column: OnceCell<Option<usize>>,
-}
-
-/// What is there, and what to do about it; rows with the same cure are one finding.
-pub(super) struct Cause {
-    there: String,
-    /// None if only the suffix differs.
-    cure: Option<Cure>,
-    /// The suffix that the file has beside the name, once that is as the cure says; none if it is not known.
-    suffix: Option<String>,
-}
-
-/// What to do about names of images that are not there.
-#[derive(Clone, PartialEq)]
-pub(super) enum Cure {
-    /// The names are whole, and the recipe adds a suffix.
-    Whole,
-    /// The names lead out of the folder of images, to nothing that is known.
-    Outside,
-    /// Anything else.
-    Other(String),
-}
-
-impl fmt::Display for Cure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Cure::Whole => "the names hold their suffix already",
-            Cure::Outside => "write the names as they are below the folder of images",
-            Cure::Other(text) => text,
-        })
-    }
-}
-
-impl From<&str> for Cure {
-    fn from(text: &str) -> Self {
-        Cure::Other(text.to_string())
-    }
-}
-
-impl From<String> for Cure {
-    fn from(text: String) -> Self {
-        Cure::Other(text)
-    }
-}
-
-impl Cause {
-    /// `file` is there, which is `name` and a suffix.
-    pub(super) fn named(name: &str, file: &str, cure: impl Into<Cure>) -> Self {
-        let suffix = file[name.len()..].to_string();
-        Cause { there: format!("{file:?} is there"), cure: Some(cure.into()), suffix: Some(suffix) }
-    }
-
-    /// The same, with another text about what is there.
-    pub(super) fn telling(self, there: String) -> Self {
-        Cause { there, ..self }
-    }
-
-    pub(super) fn new(there: impl Into<String>, cure: impl Into<Cure>) -> Self {
-        Cause { there: there.into(), cure: Some(cure.into()), suffix: None }
-    }
 }
 
 /// Rows with the same cure.
@@ -114,357 +31,81 @@ struct AbsentKind {
     lines: Vec<u32>,
 }
 
-/// The names in folders, by folder.
-type Listings = RefCell<HashMap<PathBuf, HashMap<String, Vec<String>>>>;
-
-impl<'a> Absent<'a> {
-    pub(super) fn new(
-        source: &'a CsvSource<'a>,
-        root: &'a Path,
-        columns: &'a CsvColumns,
-        some_found: bool,
-        samples: &'a [::csv::StringRecord],
-    ) -> Self {
-        Absent { source, root, columns, some_found, samples, column: OnceCell::new() }
-    }
-
-    /// One finding for each kind of cause.
-    pub(super) fn explain(&self, missing: &[AbsentRow], path: &Path) -> Vec<Finding> {
-        let listings = Listings::default();
-        let mut kinds: Vec<AbsentKind> = Vec::new();
-        // Rows that are found need the suffix that they have, and so may those whose file has another name.
-        let mut own = self.some_found;
-        let mut others: Vec<String> = Vec::new();
-        for row in missing.iter().take(MOST) {
-            let cause = self.cause(&row.id, row.line, &listings);
-            let cure = match &cause {
-                None => row.file.is_none().then_some(Cure::Outside),
-                Some(cause) => cause.cure.clone(),
-            };
-            let suffix = cause.as_ref().and_then(|cause| cause.suffix.as_ref());
-            let lacks_suffix = suffix.is_some_and(|suffix| !self.source.suffixes.contains(suffix));
-            own |= cause.is_some() && !lacks_suffix;
-            others.extend(suffix.filter(|suffix| lacks_suffix && !others.contains(suffix)).cloned());
-            let place = match kinds.iter().position(|kind| kind.cure == cure && kind.lacks_suffix == lacks_suffix) {
-                Some(place) => place,
-                None => {
-                    let there = match &cause {
-                        Some(cause) => format!(", but {}", cause.there),
-                        None => self.listing(),
-                    };
-                    let what = match (&row.file, &row.nor) {
-                        (None, _) => format!("the image name {:?} leads out of the folder of images", row.id),
-                        (Some(file), None) => format!("no image {}", file.display()),
-                        (Some(file), Some(nor)) => format!("no image {}, nor {}", file.display(), nor.display()),
-                    };
-                    let first = format!("{}:{}: {what}{there}", path.display(), row.line);
-                    let fault = if row.file.is_none() { RowFault::Outside } else { RowFault::NoImage };
-                    kinds.push(AbsentKind { cure, fault, lacks_suffix, first, lines: Vec::new() });
-                    kinds.len() - 1
-                }
-            };
-            kinds[place].lines.push(row.line);
-        }
-        // One recipe serves all rows, so that each of the findings says what all of them need.
-        let suffixes = self.source.suffixes.iter().filter(|_| own).chain(&others);
-        let quoted: Vec<String> = suffixes.map(|suffix| format!("{suffix:?}")).collect();
-        let say = match &quoted[..] {
-            [one] => format!("say `suffix: {one}`"),
-            all => format!("say `suffix: [{}]`", all.join(", ")),
+/// Explains the rows of the file at `path` that are `missing` their image: one finding for each kind of cause.
+pub(super) fn explain(missing: &[AbsentRow], search: &CauseSearch<'_>, path: &Path) -> Vec<Finding> {
+    let mut kinds: Vec<AbsentKind> = Vec::new();
+    // Whether the recipe's own suffixes stay: rows that have their image need them, and so may files under other names.
+    let mut own = search.some_found;
+    let mut others: Vec<String> = Vec::new();
+    for row in missing.iter().take(MOST) {
+        let cause = search.cause(&row.id, row.line);
+        let cure = match &cause {
+            None => row.file.is_none().then_some(Cure::Outside),
+            Some(cause) => cause.cure.clone(),
         };
-        let mut findings = Vec::with_capacity(kinds.len());
-        for AbsentKind { cure, fault, lacks_suffix, first, lines } in kinds {
-            let unknown = cure.is_none() && !lacks_suffix;
-            let like = if unknown { "nor the images of" } else { "and so in" };
-            let more = more_lines(like, &lines[1..], lines.len() - 1);
-            let cure = match (cure, lacks_suffix) {
-                (None, false) => String::new(),
-                (Some(cure), false) => format!(": {cure}"),
-                (None, true) => format!(": {say}"),
-                (Some(cure @ Cure::Whole), true) => format!(": {cure}: {say}"),
-                (Some(cure), true) => format!(": {cure}, and {say}"),
-            };
-            let kind = FindingKind::Rows { file: path.to_path_buf(), fault, line: lines[0], count: lines.len() };
-            findings.push(Finding::new(kind, first + &more + &cure));
-        }
-        if missing.len() > MOST {
-            let (path, more) = (path.display(), missing.len() - MOST);
-            let text = format!("{path}: {more} more rows have no image, and were not looked into");
-            findings.push(Finding::new(FindingKind::More { count: more }, text));
-        }
-        findings
-    }
-
-    /// Says which files the folder of images holds, where nothing better can be said.
-    fn listing(&self) -> String {
-        if self.some_found {
-            return String::new();
-        }
-        let Ok(listing) = files::list(&self.images()) else { return String::new() };
-        let images: Vec<&String> = listing.files.iter().filter(|name| files::has_image_suffix(name)).take(4).collect();
-        match images.len() {
-            0 => format!("; there is no image in {}", self.images().display()),
-            _ => format!("; the folder's first images are {}", names(&images[..images.len().min(3)], 3)),
-        }
-    }
-
-    fn images(&self) -> PathBuf {
-        self.root.join(self.source.images)
-    }
-
-    /// The name of the image with this name below `folder`, with one of the suffixes or without.
-    pub(super) fn exists(&self, folder: &Path, name: &str) -> Option<String> {
-        if name.is_empty() || !is_inside(Path::new(name)) {
-            return None;
-        }
-        let suffixes = self.source.suffixes.iter().map(String::as_str).chain([""]);
-        suffixes.map(|suffix| format!("{name}{suffix}")).find(|file| folder.join(file).is_file())
-    }
-
-    fn cause(&self, id: &str, line: u32, listings: &Listings) -> Option<Cause> {
-        let images = self.images();
-        if !self.source.header && line == 1 && self.samples.len() > 1 {
-            let rest = self.samples[1..].iter().filter_map(|record| record.get(self.columns.id));
-            if rest.clone().count() > 0 && rest.into_iter().all(|id| self.exists(&images, id).is_some()) {
-                return Some(Cause::new(
-                    "the rows after it have theirs",
-                    "the first row looks like a header: say `header: on`",
-                ));
-            }
-        }
-        if self.source.suffixes.iter().any(|suffix| !suffix.is_empty())
-            && is_inside(Path::new(id))
-            && images.join(id).is_file()
-        {
-            return Some(Cause::named(id, id, Cure::Whole));
-        }
-        let trimmed = id.trim();
-        if trimmed != id
-            && let Some(file) = self.exists(&images, trimmed)
-        {
-            return Some(Cause::named(trimmed, &file, "there are blanks around the names: take them out of the file"));
-        }
-        for quote in ['\'', '"', '`', '’', '“', '”'] {
-            let plain = trimmed.trim_matches(quote);
-            if plain != trimmed
-                && let Some(file) = self.exists(&images, plain)
-            {
-                let cure = format!("the names stand in {quote} quotes: take them out of the file");
-                return Some(Cause::named(plain, &file, cure));
-            }
-        }
-        if let Some(cause) = self.rewritten(trimmed) {
-            return Some(cause);
-        }
-        let slashes = trimmed.replace('\\', "/");
-        if slashes != trimmed
-            && let Some(file) = self.exists(&images, &slashes)
-        {
-            return Some(Cause::named(&slashes, &file, "write `/` instead of `\\` in the names"));
-        }
-        if let Some(cause) = self.below(&slashes) {
-            return Some(cause);
-        }
-        if let Some((whole, zeros)) = trimmed.split_once('.')
-            && !whole.is_empty()
-            && whole.bytes().all(|b| b.is_ascii_digit())
-            && !zeros.is_empty()
-            && zeros.bytes().all(|b| b == b'0')
-            && let Some(file) = self.exists(&images, whole)
-        {
-            let cure = "the names were saved as numbers with a fraction: write `0`, not `0.0` (pandas: `astype(int)`)";
-            return Some(Cause::named(whole, &file, cure));
-        }
-        if let Some(cause) = self.another_column(id, &images) {
-            return Some(cause);
-        }
-        self.listed(id, &images, listings)
-    }
-
-    /// The end of a path, below the folder of images or below the root.
-    fn below(&self, path: &str) -> Option<Cause> {
-        let images = self.images();
-        let own = self.source.images.trim_end_matches('/');
-        // Another folder of images would lose the rows that are found.
-        if !self.some_found
-            && let Some(inner) = path.trim_start_matches("./").strip_prefix(own).and_then(|rest| rest.strip_prefix('/'))
-            && let Some(file) = self.exists(&images, inner)
-        {
-            let cure = format!("the names begin with {own:?} already: say `images: \".\"`");
-            return Some(Cause::named(inner, &file, cure));
-        }
-        let mut rest = path;
-        while let Some((_, end)) = rest.split_once('/') {
-            rest = end;
-            if let Some(file) = self.exists(&images, rest) {
-                let start = &path[..path.len() - rest.len()];
-                let cure = format!("take the start, {start:?}, out of the names");
-                return Some(Cause::named(rest, &file, cure));
-            }
-        }
-        None
-    }
-
-    /// The name after it was decoded, freed of what does not belong to it, or cut where another delimiter stands.
-    fn rewritten(&self, id: &str) -> Option<Cause> {
-        let images = self.images();
-        let visible = || id.replace(is_invisible, "");
-        let grouped = || match id.bytes().all(|byte| byte.is_ascii_digit() || byte == b',') {
-            true => id.replace(',', ""),
-            false => id.to_string(),
-        };
-        let candidates: [(&dyn Fn() -> String, &str); 3] = [
-            (&visible, "there are invisible characters in the names: take them out of the file"),
-            (
-                &|| from_percent(id),
-                "the names are encoded as in an address (`%20`): write them as the files are called",
-            ),
-            (&grouped, "the names were saved as numbers with commas: write them without"),
-        ];
-        for (rewrite, cure) in candidates {
-            let name = rewrite();
-            if name != id
-                && let Some(file) = self.exists(&images, &name)
-            {
-                return Some(Cause::named(&name, &file, cure));
-            }
-        }
-        if let Some((_, address)) = id.split_once("://") {
-            let address = address.split(['?', '#']).next().unwrap_or_default();
-            let name = from_percent(address.rsplit('/').next().unwrap_or_default());
-            if let Some(file) = self.exists(&images, &name) {
-                let cure = "the names are addresses: keep only what comes after the last `/`";
-                return Some(Cause::named(&name, &file, cure));
-            }
-        }
-        for delimiter in [';', '\t', '|'] {
-            let Some(name) = id.split_once(delimiter).map(|(name, _)| name.trim_matches(['"', ' '])) else { continue };
-            if let Some(file) = self.exists(&images, name) {
-                let (other, own) = (delimiter.to_string(), self.source.delimiter.to_string());
-                let cure = match self.some_found {
-                    true => format!(
-                        "the cells are parted by {other:?}, and those of other rows by {own:?}: write all alike"
-                    ),
-                    false => format!("the cells are parted by {other:?}: say `delimiter: {other:?}`"),
-                };
-                return Some(Cause::named(name, &file, cure));
-            }
-        }
-        // 1.2E+11, which no file is called.
-        let rounded = id.parse::<f64>().is_ok() && id.contains(['e', 'E']) && id.contains('+');
-        rounded.then(|| {
-            Cause::new(
-                "this is a rounded number",
-                "a spreadsheet took the names for numbers, and their digits are lost: export the table again, with the \
-                 names as text",
-            )
-        })
-    }
-
-    /// What listings of folders show: another suffix, another case, lost zeros, another folder.
-    fn listed(&self, id: &str, images: &Path, listings: &Listings) -> Option<Cause> {
-        let (below, name) = id.rsplit_once('/').map_or(("", id), |(below, name)| (below, name));
-        let folder = if is_inside(Path::new(below)) { images.join(below) } else { images.to_path_buf() };
-        if let Some(cause) = in_listing(&folder, name, below, self.source.suffixes, listings) {
-            return Some(cause);
-        }
-        // Folders inside the folder of images, and beside it.
-        let mut near: Vec<(PathBuf, String, bool)> = Vec::new();
-        let mut add = |parent: &Path, inside: bool| {
-            let Ok(listing) = files::list(parent) else { return };
-            for child in listing.folders {
-                near.push((parent.join(&child), child, inside));
-            }
-        };
-        add(images, true);
-        add(self.root, false);
-        let suffixes = || self.source.suffixes.iter().map(String::as_str).chain([""]);
-        for (folder, child, inside) in near.into_iter().take(FOLDERS) {
-            let found = suffixes().map(|suffix| format!("{name}{suffix}")).find(|file| folder.join(file).is_file());
-            if let Some(file) = found {
-                let cure = match (inside, self.some_found) {
-                    (true, _) => {
-                        "images lie in folders of their own: write the folder's name before the image's".to_string()
-                    }
-                    (false, true) => "images lie in several folders: say `images: \".\"`, and write the folder's name \
-                                      before each image's"
-                        .to_string(),
-                    (false, false) => format!("if the images are those of {child:?}, say `images: {child:?}`"),
-                };
-                let there = format!("{:?} is there", format!("{child}/{file}"));
-                return Some(Cause::named(name, &file, cure).telling(there));
-            }
-        }
-        None
-    }
-}
-
-/// Looks for a similar name in one folder.
-fn in_listing(folder: &Path, name: &str, below: &str, suffixes: &[String], listings: &Listings) -> Option<Cause> {
-    let mut known = listings.borrow_mut();
-    if !known.contains_key(folder) && known.len() < FOLDERS {
-        let mut names: HashMap<String, Vec<String>> = HashMap::new();
-        for file in files::list(folder).map(|listing| listing.files).unwrap_or_default().into_iter().take(LISTED) {
-            let stem = Path::new(&file).file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
-            if stem.bytes().all(|b| b.is_ascii_digit()) {
-                names.entry(format!("#{}", stem.trim_start_matches('0'))).or_default().push(file.clone());
-            }
-            names.entry(stem.to_lowercase()).or_default().push(file.clone());
-            names.entry(format!("/{}", file.to_lowercase())).or_default().push(file);
-        }
-        known.insert(folder.to_path_buf(), names);
-    }
-    let names = known.get(folder)?;
-    let there = |file: &str| match below {
-        "" => format!("{file:?} is there"),
-        below => format!("{:?} is there", format!("{below}/{file}")),
-    };
-    // The same name with another suffix, or with the suffix in another case.
-    if let Some(file) = names.get(&name.to_lowercase()).into_iter().flatten().find(|file| file.starts_with(name)) {
-        let suffix = file[name.len()..].to_string();
-        return Some(Cause { there: there(file), cure: None, suffix: Some(suffix) });
-    }
-    let whole = suffixes.iter().map(|suffix| format!("/{name}{suffix}").to_lowercase());
-    if let Some(file) = whole.into_iter().find_map(|whole| names.get(&whole)).and_then(|files| files.first()) {
-        return Some(Cause::new(there(file), "upper and lower case differ: write the names alike"));
-    }
-    let stem = Path::new(name).file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
-    if let Some(file) = names.get(&stem.to_lowercase()).and_then(|files| files.first()) {
-        let cure =
-            "the suffixes differ: write the names as the files are called, or without suffix and say `suffix: [..]`";
-        return Some(Cause::new(there(file), cure));
-    }
-    if stem.bytes().all(|b| b.is_ascii_digit()) && !stem.is_empty() {
-        let file = names.get(&format!("#{}", stem.trim_start_matches('0'))).and_then(|files| files.first())?;
-        let cure = "the names were read as numbers and lost their zeros: write them as the files are called \
-                    (pandas: `read_csv(.., dtype=str)`)";
-        return Some(Cause::new(there(file), cure));
-    }
-    None
-}
-
-/// The same name in the other Unicode normal forms.
-pub(super) fn other_forms(name: &str) -> Vec<String> {
-    let forms: [String; 2] = [name.nfc().collect(), name.nfd().collect()];
-    forms.into_iter().filter(|form| form != name).collect()
-}
-
-/// The text that `%20` and the like stand for; a text without them stays as it is.
-fn from_percent(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let code = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
+        let suffix = cause.as_ref().and_then(|cause| cause.suffix.as_ref());
+        let lacks_suffix = suffix.is_some_and(|suffix| !search.source.suffixes.contains(suffix));
+        own |= cause.is_some() && !lacks_suffix;
+        others.extend(suffix.filter(|suffix| lacks_suffix && !others.contains(suffix)).cloned());
+        let place = match kinds.iter().position(|kind| kind.cure == cure && kind.lacks_suffix == lacks_suffix) {
+            Some(place) => place,
             None => {
-                bytes.push(*first);
-                rest = tail;
+                let there = match &cause {
+                    Some(cause) => format!(", but {}", cause.there),
+                    None => listing(search),
+                };
+                let what = match (&row.file, &row.nor) {
+                    (None, _) => format!("the image name {:?} leads out of the folder of images", row.id),
+                    (Some(file), None) => format!("no image {}", file.display()),
+                    (Some(file), Some(nor)) => format!("no image {}, nor {}", file.display(), nor.display()),
+                };
+                let first = format!("{}:{}: {what}{there}", path.display(), row.line);
+                let fault = if row.file.is_none() { RowFault::Outside } else { RowFault::NoImage };
+                kinds.push(AbsentKind { cure, fault, lacks_suffix, first, lines: Vec::new() });
+                kinds.len() - 1
             }
-        }
+        };
+        kinds[place].lines.push(row.line);
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_string())
+    // One recipe serves all rows, so that each of the findings says what all of them need.
+    let suffixes = search.source.suffixes.iter().filter(|_| own).chain(&others);
+    let quoted: Vec<String> = suffixes.map(|suffix| format!("{suffix:?}")).collect();
+    let say = match &quoted[..] {
+        [one] => format!("say `suffix: {one}`"),
+        all => format!("say `suffix: [{}]`", all.join(", ")),
+    };
+    let mut findings = Vec::with_capacity(kinds.len());
+    for AbsentKind { cure, fault, lacks_suffix, first, lines } in kinds {
+        let unknown = cure.is_none() && !lacks_suffix;
+        let like = if unknown { "nor the images of" } else { "and so in" };
+        let more = more_lines(like, &lines[1..], lines.len() - 1);
+        let cure = match (cure, lacks_suffix) {
+            (None, false) => String::new(),
+            (Some(cure), false) => format!(": {cure}"),
+            (None, true) => format!(": {say}"),
+            (Some(cure @ Cure::Whole), true) => format!(": {cure}: {say}"),
+            (Some(cure), true) => format!(": {cure}, and {say}"),
+        };
+        let kind = FindingKind::Rows { file: path.to_path_buf(), fault, line: lines[0], count: lines.len() };
+        findings.push(Finding::new(kind, first + &more + &cure));
+    }
+    if missing.len() > MOST {
+        let (path, more) = (path.display(), missing.len() - MOST);
+        let text = format!("{path}: {more} more rows have no image, and were not looked into");
+        findings.push(Finding::new(FindingKind::More { count: more }, text));
+    }
+    findings
+}
+
+/// Says which images the folder of images holds; nothing if some row has its image.
+fn listing(search: &CauseSearch<'_>) -> String {
+    if search.some_found {
+        return String::new();
+    }
+    let Ok(listing) = files::list(&search.images()) else { return String::new() };
+    let images: Vec<&String> = listing.files.iter().filter(|name| files::has_image_suffix(name)).take(4).collect();
+    match images.len() {
+        0 => format!("; there is no image in {}", search.images().display()),
+        _ => format!("; the folder's first images are {}", names(&images[..images.len().min(3)], 3)),
+    }
 }

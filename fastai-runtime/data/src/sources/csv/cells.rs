@@ -194,7 +194,7 @@ pub(super) fn parse_share(cell: &str) -> Option<bool> {
     }
 }
 
-/// Whether a label is written as a list of Python or JSON.
+/// Whether a label is written as a list of Python or JSON; without quotes inside only where it may be `tags`.
 pub(super) fn is_list(cell: &str, tags: bool) -> bool {
     let cell = cell.trim();
     let within = |open: char, close: char| cell.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));

@@ -152,35 +152,28 @@ impl FirstRow<'_> {
                 None
             }
             Column::Name(name) => {
-                let places: Vec<String> = (0..self.cells.len())
-                    .filter(|place| self.cells[*place] == name)
-                    .map(|place| place.to_string())
-                    .collect();
-                if places.len() > 1 {
-                    let text = format!(
-                        "{}: {} columns are called {name:?} ({}): give the position of the one that is meant, counted from \
-                         0: {}",
-                        self.path.display(),
-                        places.len(),
-                        self.written(key, name),
-                        places.join(" or ")
-                    );
-                    findings.push(self.about(key), text);
-                    return None;
-                }
-                let found = self.cells.iter().position(|h| h == name);
-                if found.is_none() {
-                    let hint =
-                        misspelt(name, self.cells).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-                    let text = format!(
-                        "{}: no column {name:?} ({}); the header has {}{hint}",
-                        self.path.display(),
-                        self.written(key, name),
-                        names(self.cells, 20)
-                    );
-                    findings.push(self.about(key), text);
-                }
-                found
+                let places: Vec<usize> = (0..self.cells.len()).filter(|place| self.cells[*place] == name).collect();
+                let (path, written) = (self.path.display(), self.written(key, name));
+                let text = match &places[..] {
+                    [place] => return Some(*place),
+                    [] => {
+                        let near = misspelt(name, self.cells);
+                        let hint = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+                        let header = names(self.cells, 20);
+                        format!("{path}: no column {name:?} ({written}); the header has {header}{hint}")
+                    }
+                    several => {
+                        let places: Vec<String> = several.iter().map(usize::to_string).collect();
+                        format!(
+                            "{path}: {} columns are called {name:?} ({written}): give the position of the one that is meant, \
+                             counted from 0: {}",
+                            several.len(),
+                            places.join(" or ")
+                        )
+                    }
+                };
+                findings.push(self.about(key), text);
+                None
             }
         }
     }
@@ -188,17 +181,16 @@ impl FirstRow<'_> {
 
 /// The finding about a first row that is a comment, or whose cells are parted by another character.
 fn other_text(source: &CsvSource<'_>, header: &[&str], path: &Path) -> Option<String> {
-    let whole = header.join(&source.delimiter.to_string());
-    if let Some(other) = whole.strip_prefix("sep=").filter(|other| other.chars().count() <= 1) {
+    let line = header.join(&source.delimiter.to_string());
+    if let Some(other) = line.strip_prefix("sep=").filter(|other| other.chars().count() <= 1) {
         let said = source.delimiter.to_string() == other || other.is_empty();
         let say = if said { String::new() } else { format!(", and say `delimiter: {other:?}`") };
-        return Some(format!("{}:1: the first line, {whole:?}, is meant for Excel: take it out{say}", path.display()));
+        return Some(format!("{}:1: the first line, {line:?}, is meant for Excel: take it out{say}", path.display()));
     }
     let needed = source.columns.len().max(1) + 1;
     if header.len() >= needed {
         return None;
     }
-    let line = whole;
     if header.len() == 1 && line.contains(source.delimiter) {
         return Some(format!(
             "{}:1: quotes stand around the whole line {line:?}, which makes it one cell: take them out of all lines",

@@ -39,6 +39,7 @@ impl CsvSource<'_> {
         ))
     }
 
+    /// Says so if the first row names an image.
     fn named(&self, id: &str, root: &Path) -> Option<String> {
         if id.is_empty() || !is_inside(Path::new(id)) {
             return None;
@@ -48,7 +49,7 @@ impl CsvSource<'_> {
         files.find(|file| file.is_file()).map(|file| format!("it names an image, {}", file.display()))
     }
 
-    /// Whether the first row's label is one of those of the other rows.
+    /// Says so if the first row's label is like those of the other rows.
     fn labelled(&self, first: &::csv::StringRecord, rows: &CsvRows, columns: &CsvColumns) -> Option<String> {
         match &columns.labels {
             // Whoever names a column has seen the header.

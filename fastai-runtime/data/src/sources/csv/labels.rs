@@ -66,6 +66,7 @@ impl CsvSource<'_> {
         labels
     }
 
+    /// Reports white space around a label or tag.
     fn spaced(&self, label: &str, line: u32, place: &dyn Fn() -> String, rows: &mut CsvRows) {
         let tags = self.task == TaskKind::MultiLabel;
         let what = if tags { "tag" } else { "label" };

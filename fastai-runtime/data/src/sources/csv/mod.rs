@@ -1,6 +1,7 @@
 //! Labels from a csv file: one row per image.
 
 mod absent;
+mod cause;
 mod cells;
 mod columns;
 mod first_row;
@@ -95,7 +96,7 @@ impl CsvSource<'_> {
         let first_row = || FindingKind::Table { file: path.clone(), line: Some(1) };
         findings.extend("first rows", no_header.into_iter().map(|text| Finding::new(first_row(), text)).collect());
         let rows = rows.report(&path, self, findings, notes);
-        // What a part of a file lacks says nothing.
+        // Rows of a part of the file are no data set: what they lack may be in the rest.
         (if whole { rows } else { Vec::new() }, columns.label_name())
     }
 
@@ -270,14 +271,10 @@ impl CsvSource<'_> {
 
     /// What to do about a row with more cells than the first one.
     fn ragged(&self, record: &::csv::StringRecord, columns: &CsvColumns) -> String {
-        // The cells that would be one if the label, usually the last column, were quoted.
-        let label = match &columns.labels {
-            Labels::One { place, .. } if place + 1 == columns.width => *place,
-            _ => columns.width - 1,
-        };
-        let joined: Vec<&str> = record.iter().skip(label).collect();
-        let joined: String = joined.join(&self.delimiter.to_string()).chars().take(60).collect();
+        // The cells that would be one if the last column, usually that of the labels, were quoted.
+        let last: Vec<&str> = record.iter().skip(columns.width - 1).collect();
         let delimiter = self.delimiter.to_string();
+        let joined: String = last.join(&delimiter).chars().take(60).collect();
         let mut text = format!("is a {delimiter:?} in a cell not quoted? One cell would be `\"{joined}\"`");
         if self.task == TaskKind::MultiLabel && self.columns.is_empty() {
             text += &format!(", read with `separator: {delimiter:?}`");

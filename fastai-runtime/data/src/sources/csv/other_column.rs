@@ -5,10 +5,10 @@ use std::path::Path;
 
 use fastai_dsl::TaskKind;
 
-use super::absent::{Absent, Cause};
+use super::cause::{Cause, CauseSearch};
 use super::columns::Labels;
 
-impl Absent<'_> {
+impl CauseSearch<'_> {
     /// Another column that names images.
     pub(super) fn another_column(&self, id: &str, images: &Path) -> Option<Cause> {
         let place = (*self.column.get_or_init(|| self.find_column(images)))?;

@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::Valid;
 use rayon::prelude::*;
+use unicode_normalization::UnicodeNormalization;
 
-use super::absent::{self, Absent, AbsentRow};
+use super::absent::{self, AbsentRow};
+use super::cause::CauseSearch;
 use super::columns::CsvColumns;
 use super::rows::CsvRows;
 use super::{CsvSource, is_inside};
 use crate::RowFault;
 
 impl CsvSource<'_> {
-    /// Finds the rows' files, on all cores: a file system answers a million questions in seconds.
+    /// Finds the rows' files, on all cores.
     pub(super) fn locate(
         &self,
         root: &Path,
@@ -64,7 +66,7 @@ impl CsvSource<'_> {
                 RowPlace::Missing { file, nor, held_out } => {
                     if images_exist {
                         missing.push(absent(Some(file.clone()), nor));
-                        row.absent = true;
+                        row.absent = self.skip;
                     }
                     row.path = file;
                     row.held_out = row.held_out.or(held_out);
@@ -77,13 +79,10 @@ impl CsvSource<'_> {
         rows.absent = missing.len();
         rows.outside = missing.iter().filter(|row| row.file.is_none()).count();
         if !missing.is_empty() {
-            let absent = Absent::new(self, root, columns, some_found, &rows.samples);
-            rows.missing = absent.explain(&missing, path);
+            let search = CauseSearch::new(self, root, columns, some_found, &rows.samples);
+            rows.missing = absent::explain(&missing, &search, path);
         }
         rows.some_found = some_found || missing.is_empty();
-        if !self.skip {
-            kept.iter_mut().for_each(|row| row.absent = false);
-        }
         rows.rows = kept;
         rows.lines = lines;
     }
@@ -99,7 +98,7 @@ impl CsvSource<'_> {
         let here = |folder: &Path| -> Option<(PathBuf, bool)> {
             let names = self.suffixes.iter().map(relative);
             // A Mac stores accented letters in two parts.
-            let others = names.clone().filter(|name| !name.is_ascii()).flat_map(|name| absent::other_forms(&name));
+            let others = names.clone().filter(|name| !name.is_ascii()).flat_map(|name| other_forms(&name));
             let all = names.map(|name| (name, true)).chain(others.map(|name| (name, false)));
             all.map(|(name, as_written)| (folder.join(name), as_written)).find(|(file, _)| file.is_file())
         };
@@ -141,4 +140,10 @@ enum RowPlace {
     },
     /// The name leads out of the folder.
     Outside,
+}
+
+/// The same name in the other Unicode normal forms.
+fn other_forms(name: &str) -> Vec<String> {
+    let forms: [String; 2] = [name.nfc().collect(), name.nfd().collect()];
+    forms.into_iter().filter(|form| form != name).collect()
 }

@@ -32,7 +32,7 @@ pub(super) struct CsvRows {
     pub(super) outside: usize,
     /// The findings about them.
     pub(super) missing: Vec<Finding>,
-    /// Whether any row has its image.
+    /// Whether any row has its image; also true if the folder of images is missing, so that no row is known to lack its own.
     pub(super) some_found: bool,
     /// Rows whose file has another Unicode form of the name.
     pub(super) normalised: Vec<String>,
@@ -63,8 +63,7 @@ impl CsvRows {
         self.malformed.is_empty() && self.ragged.is_empty() && self.outside == 0 && !self.rows.is_empty()
     }
 
-    /// Reports all problems. Returns the rows; none where no row has its image, because nothing that could be said about
-    /// them would be the cause.
+    /// Reports all problems. Returns the rows; none if no row has its image, as other findings about them would hide that.
     pub(super) fn report(
         self,
         path: &Path,
@@ -83,11 +82,12 @@ impl CsvRows {
         findings.extend("kinds of rows like these", self.malformed.findings(path));
         if source.skip && self.absent > 0 && self.outside == 0 && 2 * self.absent <= self.rows.len() {
             let (has, is) = if self.absent == 1 { ("has", "is") } else { ("have", "are") };
+            let missing: Vec<&str> = self.missing.iter().map(|finding| finding.text.as_str()).collect();
             notes.push(format!(
                 "{} of {} {has} no image and {is} left out: {}",
                 self.absent,
                 number(self.rows.len(), "row", "rows"),
-                shorten(&texts(&self.missing), 5)
+                shorten(&missing, 5)
             ));
         } else {
             if source.skip && 2 * self.absent > self.rows.len() {
@@ -125,10 +125,6 @@ impl CsvRows {
         );
         if self.some_found { self.rows } else { Vec::new() }
     }
-}
-
-fn texts(findings: &[Finding]) -> Vec<&str> {
-    findings.iter().map(|finding| finding.text.as_str()).collect()
 }
 
 /// The notes about images of several rows: that they are, and which of them have different labels.

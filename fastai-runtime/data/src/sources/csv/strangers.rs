@@ -40,7 +40,7 @@ impl CsvSource<'_> {
                     }
                 }
                 if depth > 0 {
-                    // The caller examines the first record next.
+                    // Reversed, as the last one is looked into next.
                     inside.extend(listing.folders.into_iter().rev().map(|name| (below.join(name), depth - 1)));
                 }
             }
