@@ -45,7 +45,7 @@ pub struct SweepArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100))]
     folds: Option<u32>,
     /// Stop combinations that fall behind: after a quarter and after half of the epochs, the worse half ends. `auto` does so if
-    /// a fit runs on images, where it saves time
+    /// a fit runs on images, where it saves time. Combinations that hold out different images all run to their end
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = HalvingWish::Auto)]
     halving: HalvingWish,
     /// Begin nothing new after this time, and stop what runs: `90s`, `10m`, `2h`. `--resume` goes on

@@ -30,11 +30,7 @@ impl<'a> Runs<'a> {
 
     /// Whether some runs with the same seed and fold were measured on different images, or by different labels.
     pub(super) fn are_measured_differently(&self) -> bool {
-        let mut first: HashMap<(u64, usize), &TrialResult> = HashMap::new();
-        self.0.iter().any(|(key, result)| {
-            let known = first.entry((key.seed, key.fold)).or_insert(result);
-            !are_measured_alike(known, result)
-        })
+        differ(self.0.iter().map(|(key, result)| (*key, *result)), are_measured_alike)
     }
 
     /// The score of `candidate` minus that of `best`, over the seeds and folds that both completed; nothing for runs that were
@@ -57,6 +53,15 @@ impl<'a> Runs<'a> {
         let interval = measure.and_then(|measure| interval(&pairs, measure, (candidate, best)));
         Difference { mean: Some(mean), interval }
     }
+}
+
+/// Whether some trials with the same seed and fold are not alike in what is known of them.
+pub(super) fn differ<T: Copy>(
+    known: impl IntoIterator<Item = (TrialKey, T)>,
+    are_alike: impl Fn(T, T) -> bool,
+) -> bool {
+    let mut first = HashMap::new();
+    known.into_iter().any(|(key, it)| !are_alike(*first.entry((key.seed, key.fold)).or_insert(it), it))
 }
 
 /// Whether two runs were measured on images of the same names and labels.

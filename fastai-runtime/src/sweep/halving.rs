@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use fastai_dsl::Direction;
 
+use super::comparison::differ;
 use super::trial::{Trial, TrialKey};
 use super::{Stopping, SweepSpec};
 
@@ -75,8 +76,16 @@ impl Halving {
     }
 
     /// Stops the worse half of the candidates by their mean scores after `rung`, in which those of which a run is ruined come
-    /// behind all others; of those that are equal, none. Returns lines that say so.
+    /// behind all others; of those that are equal, none. Scores of different images do not compare: there are no further
+    /// comparisons then. Returns lines that say so.
     pub(super) fn decide(&mut self, rung: usize, trials: &HashMap<TrialKey, Trial>) -> Vec<String> {
+        let measured = trials.values().filter_map(|trial| Some((trial.key, trial.valid.as_deref()?)));
+        if differ(measured, |a, b| a == b) {
+            self.rungs = 0;
+            return vec![
+                "no combination stops early: they are measured on different images or by different labels".into(),
+            ];
+        }
         let mut scores: Vec<(usize, RungScore)> = Vec::new();
         for candidate in (0..self.alive.len()).filter(|c| self.alive[*c]) {
             let own: Vec<&Trial> = trials.values().filter(|t| t.key.candidate == candidate).collect();
@@ -116,16 +125,16 @@ mod tests {
     use super::*;
     use crate::train::Course;
 
-    #[test]
-    fn a_ruined_candidate_stops_before_a_sound_one_with_a_lower_score() {
+    /// Halves four candidates, each with its score after the first rung, what ruined it, and its validation images; returns the
+    /// lines that say so.
+    fn halved(found: [(f64, Option<Ruin>, &str); 4]) -> (Halving, Vec<String>) {
         let recipe = recipe("fit(0.01, 4);");
-        let ruin = Ruin { step: 0, course: Course::Diverged, epoch: 0 };
-        let scores = [(0.9, Some(ruin)), (0.5, None), (0.8, Some(ruin)), (0.6, None)];
-        let trials = scores.iter().enumerate().map(|(candidate, (score, ruin))| {
+        let trials = found.into_iter().enumerate().map(|(candidate, (score, ruin, valid))| {
             let key = TrialKey { candidate, fold: 0, seed: 1 };
             let mut trial = Trial::new(key, &recipe);
-            trial.rungs.push(*score);
-            trial.ruins.push(*ruin);
+            trial.rungs.push(score);
+            trial.ruins.push(ruin);
+            trial.valid = Some(valid.to_string());
             (key, trial)
         });
         let mut halving = Halving {
@@ -136,7 +145,23 @@ mod tests {
             names: (0..4).map(|candidate| format!("lr={candidate}")).collect(),
         };
         let said = halving.decide(0, &trials.collect());
+        (halving, said)
+    }
+
+    #[test]
+    fn a_ruined_candidate_stops_before_a_sound_one_with_a_lower_score() {
+        let ruin = Some(Ruin { step: 0, course: Course::Diverged, epoch: 0 });
+        let (halving, said) = halved([(0.9, ruin, "a"), (0.5, None, "a"), (0.8, ruin, "a"), (0.6, None, "a")]);
         assert_eq!(halving.alive, [false, true, false, true]);
         assert_eq!(said, ["lr=0: stops after 1 of 4 epochs", "lr=2: stops after 1 of 4 epochs"]);
+        assert_eq!((halving.rungs(), halving.epoch(1, 1)), (2, Some(2)));
+    }
+
+    #[test]
+    fn candidates_that_are_measured_on_different_images_all_run_to_their_end() {
+        let (halving, said) = halved([(0.9, None, "a"), (0.5, None, "b"), (0.8, None, "a"), (0.6, None, "b")]);
+        assert_eq!(said, ["no combination stops early: they are measured on different images or by different labels"]);
+        assert_eq!(halving.alive, [true; 4]);
+        assert_eq!((halving.rungs(), halving.epoch(1, 1)), (0, None));
     }
 }

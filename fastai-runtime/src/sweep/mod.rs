@@ -96,7 +96,7 @@ pub enum Stopping {
     #[default]
     Never,
     /// After a quarter and after half of its epochs, a candidate in the worse half stops. It goes on if none of the others ends
-    /// sound.
+    /// sound. None stops if they are measured on different images or by different labels.
     Halving,
 }
 
@@ -177,7 +177,7 @@ pub fn run(
     let mut ended_early = None;
     for rung in 0..=halving.rungs() {
         ended_early = pool.work(&tasks(&halving, rung))?;
-        if ended_early.is_some() || rung == halving.rungs() {
+        if ended_early.is_some() || rung >= halving.rungs() {
             break;
         }
         for line in halving.decide(rung, pool.trials()) {

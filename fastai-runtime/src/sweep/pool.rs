@@ -268,6 +268,7 @@ impl PoolShared<'_> {
         match result {
             Ok(outcome) => {
                 trial.epochs = epochs;
+                trial.record_images(&outcome.summary);
                 trial.end = Some(TrialEnd::Complete(Box::new(TrialResult::of(&outcome.summary, outcome.held_out)?)));
             }
             Err(RunError::Stopped(_)) if paused_at.is_some() => {
@@ -275,7 +276,9 @@ impl PoolShared<'_> {
                 trial.rungs.extend(paused_at);
                 // A trial of an earlier version has none for the rungs before.
                 trial.ruins.resize(trial.rungs.len() - 1, None);
-                trial.ruins.push(Ruin::of(&Summary::read(&run)?));
+                let summary = Summary::read(&run)?;
+                trial.ruins.push(Ruin::of(&summary));
+                trial.record_images(&summary);
             }
             // These depend on the candidate: others may well succeed.
             Err(error @ (RunError::Diverged { .. } | RunError::LostWeights { .. })) => {

@@ -47,5 +47,35 @@ fn has_places(data: &Data) -> bool {
         Valid::Indices(file) => root.join(file).is_file(),
         _ => true,
     };
-    source && held_out
+    source && held_out && data.test.iter().all(|folder| root.join(folder).is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::recipe;
+    use super::*;
+
+    #[test]
+    fn every_place_that_the_data_names_counts() {
+        let scratch = tempfile::tempdir().unwrap();
+        let there = || "there".to_string();
+        std::fs::create_dir(scratch.path().join(there())).unwrap();
+        let data = Data {
+            root: scratch.path().to_str().map(str::to_string),
+            source: Source::Folders { train: there() },
+            valid: Valid::Folder(there()),
+            test: Some(there()),
+            ..recipe("fit(0.01, 1);").data().clone()
+        };
+        assert!(has_places(&data));
+        let gone = || "gone".to_string();
+        for other in [
+            Data { source: Source::Folders { train: gone() }, ..data.clone() },
+            Data { valid: Valid::Folder(gone()), ..data.clone() },
+            Data { valid: Valid::Indices(gone()), ..data.clone() },
+            Data { test: Some(gone()), ..data.clone() },
+        ] {
+            assert!(!has_places(&other), "{other:?}");
+        }
+    }
 }

@@ -49,6 +49,10 @@ pub(super) struct Trial {
     /// What had ruined the run by each of these rungs, if anything had; unknown of trials of earlier versions.
     #[serde(default)]
     pub(super) ruins: Vec<Option<Ruin>>,
+    /// Digest of the names and labels of its validation images, once it has paused or is complete; unknown of trials of earlier
+    /// versions.
+    #[serde(default)]
+    pub(super) valid: Option<String>,
     pub(super) end: Option<TrialEnd>,
 }
 
@@ -81,7 +85,12 @@ impl Trial {
     /// A trial that has not begun.
     pub(super) fn new(key: TrialKey, recipe: &Recipe) -> Self {
         let identity = blake3::hash(format!("{}\n{recipe}", key.seed).as_bytes()).to_hex().to_string();
-        Trial { key, identity, epochs: 0, rungs: Vec::new(), ruins: Vec::new(), end: None }
+        Trial { key, identity, epochs: 0, rungs: Vec::new(), ruins: Vec::new(), valid: None, end: None }
+    }
+
+    /// Records on which images the run of this summary is measured.
+    pub(super) fn record_images(&mut self, summary: &Summary) {
+        self.valid = summary.data.as_ref().map(|data| data.valid.labels.clone());
     }
 
     /// Reads what the file keeps of it, if there is one. A damaged file counts as none: the trial runs again.
