@@ -12,9 +12,6 @@ use fastai_runtime::{RunError, device, engine};
 use super::device::ModelDevice;
 use super::failure::Failure;
 
-/// The results of a run, in its folder.
-const SUMMARY: &str = "summary.json";
-
 /// Which model, and what it computes on.
 #[derive(clap::Args)]
 pub struct SavedModel {
@@ -80,7 +77,7 @@ impl SavedModel {
 
     /// The folder of the run that the model is of; `None` for a model that lies alone.
     pub fn folder(&self) -> Option<&Path> {
-        self.run.ancestors().take(3).find(|folder| folder.join(SUMMARY).is_file())
+        self.run.ancestors().take(3).find(|folder| folder.join(Summary::FILE).is_file())
     }
 }
 
@@ -106,7 +103,7 @@ fn verdict_on(model: &Path, name: Option<&str>) -> Option<String> {
 /// A folder of no run, or of one that has not written its summary yet.
 pub fn summary_of(run: &Path) -> Result<Summary, Failure> {
     is_run(run).map_err(Failure::Failed)?;
-    if !run.join(SUMMARY).is_file() {
+    if !run.join(Summary::FILE).is_file() {
         return Err(Failure::Failed(format!(
             "{}: the run was killed before its first results: finish it with `fastai run --resume {}`",
             run.display(),
@@ -120,10 +117,10 @@ pub fn summary_of(run: &Path) -> Result<Summary, Failure> {
 /// If this is not the folder of a run, finished or not.
 pub fn is_run(folder: &Path) -> Result<(), String> {
     let place = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
-    if folder.join(SUMMARY).is_file() || engine::is_unfinished(folder) {
+    if folder.join(Summary::FILE).is_file() || engine::is_unfinished(folder) {
         Ok(())
     } else if folder.exists() {
-        Err(format!("{} is no run folder: it has no `{SUMMARY}`", place.display()))
+        Err(format!("{} is no run folder: it has no `{}`", place.display(), Summary::FILE))
     } else {
         Err(format!("there is no run folder {}", place.display()))
     }

@@ -1,6 +1,7 @@
 //! What the program says of a run whose training failed, and of its models.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -60,6 +61,11 @@ fn who_uses_a_model_that_diverged_is_warned_in_one_line() {
     assert_eq!(warnings(&["validate", "--quiet"], &out).len(), 1);
     let quiet = ["submit", "-q", "--images", images.to_str().unwrap(), "--out", submission.to_str().unwrap()];
     assert_eq!(warnings(&quiet, &out).len(), 1);
+    // A server that finds its port taken ends.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = stderr(fastai(&scratch).args(["serve", "-q", "--listen", &address]).arg(&out), 1);
+    assert!(said.contains(&format!("warning: {}: step 2 diverged; ", out.display())), "{said}");
     // Of a file alone its run is not known.
     let alone = scratch.path().join("alone.safetensors");
     fs::copy(&bad, &alone).unwrap();

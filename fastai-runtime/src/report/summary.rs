@@ -123,6 +123,9 @@ impl Summary {
         std::env::current_dir().ok().map(|folder| folder.display().to_string().into())
     }
 
+    /// The name of the file in a run folder that [`read`](Self::read) reads.
+    pub const FILE: &str = summary_file::SUMMARY;
+
     /// Version of `summary.json`.
     pub(crate) const FORMAT: u32 = 1;
 

@@ -148,7 +148,7 @@ pub fn by_class(found: &ByClass, task: TaskKind) -> Markup {
             " Below each is its 95 % interval. The lowest " (table.f_name()) " comes first, what has no image last. Predictions: "
             (found.predictions) "."
             @if rows.len() < all {
-                " " (rows.len()) " of " (grouped(all as u64)) " " (what) "; " code { "summary.json" } " has "
+                " " (rows.len()) " of " (grouped(all as u64)) " " (what) "; " code { (Summary::FILE) } " has "
                 (grouped(table.rows.len() as u64)) "."
             }
         }

@@ -39,7 +39,7 @@ pub struct ServeArgs {
     /// For tags: said above this probability, unless a request asks for another; the model's own threshold unless given
     #[arg(long, value_name = "T", value_parser = threshold)]
     threshold: Option<f64>,
-    /// Say nothing but errors
+    /// Say nothing but warnings and errors
     #[arg(long, short)]
     quiet: bool,
     // Last: the heading of its options would also stand above those behind it.
@@ -115,9 +115,7 @@ impl Limits {
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     args.limits.check()?;
     let predictor = Arc::new(args.model.load()?);
-    if !args.quiet {
-        args.model.warn_of_run();
-    }
+    args.model.warn_of_run();
     let thresholds = stated_thresholds(&predictor, args.threshold)?;
     let options = PredictOptions { tta: args.tta.passes(&predictor), embeddings: false };
     // The first pass prepares the weights, so no client waits for that, and a model that cannot predict is told now.
@@ -146,9 +144,9 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         let stop = stop::signal_that("finishing the requests in progress; again to stop at once");
         if !args.quiet {
             println!("{about}: http://{address}/");
-            if !address.ip().is_loopback() {
-                eprintln!("warning: whoever reaches {address} can use the model; there is no login and no TLS");
-            }
+        }
+        if !address.ip().is_loopback() {
+            eprintln!("warning: whoever reaches {address} can use the model; there is no login and no TLS");
         }
         Ok::<usize, Failure>(connections::accept(listener, routes::router(service), args.limits, stop, &counters).await)
     })?;
