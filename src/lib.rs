@@ -339,7 +339,7 @@ pub mod report {
     pub use fastai_runtime::metrics::{ClassRow, ClassScore, ClassTable, MetricValue};
     pub use fastai_runtime::report::{
         Baseline, ByClass, CacheUse, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights,
-        MeasuredSet, PartFingerprint, Spread, StageSummary, Status, Summary,
+        MeasuredSet, PartFingerprint, Sketch, Spread, StageSummary, Status, Summary,
     };
 }
 

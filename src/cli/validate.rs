@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Metric, Source, Valid};
 use fastai_runtime::data::figures::figure;
-use fastai_runtime::engine::{self, Measured, MeasuringLimits, Validated};
+use fastai_runtime::engine::{self, Measured, MeasuringLimits, ModelRun, Validated};
 use fastai_runtime::metrics::{ClassRow, ClassScore, Confusion, Thresholds, Truth, class_table, confusion, tag_table};
 use fastai_runtime::names::typed;
 use fastai_runtime::progress::{self, Watch};
@@ -65,24 +65,14 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     let is_ensemble = !predictor.folds().is_empty();
     let all =
         args.data.is_some() && (is_ensemble || holds_out_none || engine::lies_by_class(&recipe, &predictor, &root));
-    let mut run_of_data = None;
-    if let Some(run) = args.model.folder() {
-        let own = recipe.data().root_in(&args.model.directory()?);
-        let is_own = is_same(&own, &root);
-        // In a folder a class, without what the recipe has around them.
-        let is_train = matches!(&recipe.data().source, Source::Folders { train } if is_same(&own.join(train), &root));
-        if all && (is_own || is_train || engine::has_trained_on(&recipe, &predictor, run, &root, &stop)?) {
-            let instead =
-                if is_ensemble { "; without `--data`, each is measured by the network that did not" } else { "" };
-            watch
-                .progress
-                .note(&format!("the run trained on these images, so this is no measure of new ones{instead}"));
-        }
-        run_of_data = is_own.then_some(run);
-    }
-    let validated = match run_of_data {
-        _ if all => engine::validate_all(&recipe, &predictor, &root, limits, watch)?,
-        Some(run) => engine::validate_of_run(&recipe, &predictor, run, &root, limits, watch)?,
+    let own = recipe.data().root_in(&args.model.directory()?);
+    // In a folder a class, without what the recipe has around them.
+    let is_train = matches!(&recipe.data().source, Source::Folders { train } if is_same(&own.join(train), &root));
+    let own_data = is_same(&own, &root) || all && is_train;
+    let run = args.model.folder().map(|folder| ModelRun { folder, own_data });
+    let validated = match run {
+        Some(run) => engine::validate_of_run(&recipe, &predictor, run, &root, all, limits, watch)?,
+        None if all => engine::validate_all(&recipe, &predictor, &root, limits, watch)?,
         None => engine::validate(&recipe, &predictor, &root, limits, watch)?,
     };
     drop(progress);

@@ -12,13 +12,7 @@ use crate::started::started_run;
 
 /// A run of a recipe with one class an image, of two batches.
 fn run_of_classes(scratch: &TempDir) -> PathBuf {
-    let globe = Path::new(ROOT).join("examples/data/globe/train-jpg");
-    for image in 0..24 {
-        let folder = scratch.path().join("classes").join(["forest", "sea"][image % 2]);
-        fs::create_dir_all(&folder).unwrap();
-        let name = format!("train_{image}.jpg");
-        fs::copy(globe.join(&name), folder.join(&name)).unwrap();
-    }
+    copy_chips(&scratch.path().join("classes"), 0..24, |image| format!("train_{image}.jpg"));
     let recipe = scratch.path().join("classes.recipe");
     fs::write(&recipe, of_classes("Classes", &scratch.path().join("classes"))).unwrap();
     let run = scratch.path().join("classified");
@@ -29,6 +23,16 @@ fn run_of_classes(scratch: &TempDir) -> PathBuf {
         .assert()
         .success();
     run
+}
+
+/// Copies chips with these numbers into the folders of two classes, under these names.
+fn copy_chips(folder: &Path, images: std::ops::Range<usize>, name: impl Fn(usize) -> String) {
+    let globe = Path::new(ROOT).join("examples/data/globe/train-jpg");
+    for image in images {
+        let class = folder.join(["forest", "sea"][image % 2]);
+        fs::create_dir_all(&class).unwrap();
+        fs::copy(globe.join(format!("train_{image}.jpg")), class.join(name(image))).unwrap();
+    }
 }
 
 #[test]
@@ -61,6 +65,33 @@ fn a_model_without_held_out_images_is_measured_on_another_folder() {
     let note = format!("the classes lie directly in {}: all images there are measured", classes.display());
     assert!(said.contains(&note) && said.contains(trained), "{said}");
     assert_eq!(directly, whole);
+
+    // Copies of some, among others, and under other names.
+    let mixed = scratch.path().join("mixed");
+    copy_chips(&mixed, 12..48, |image| format!("{}.jpg", image + 900));
+    let [_, said] = measured(&mixed);
+    let some = "the run trained on 12 of these 36 images, by their contents, so this is a poor measure of new ones";
+    assert!(said.contains(some), "{said}");
+    let foreign = scratch.path().join("foreign");
+    copy_chips(&foreign, 24..48, |image| format!("{}.jpg", image - 24));
+    let [_, said] = measured(&foreign);
+    assert!(!said.contains("the run trained on"), "{said}");
+}
+
+#[test]
+fn held_out_images_of_a_changed_copy_are_compared_with_those_of_the_run() {
+    let scratch = TempDir::new().unwrap();
+    let run = run_of_classes(&scratch);
+    let held_out = |folder: &Path| stderr(fastai(&scratch).args(["validate", "--data"]).arg(folder).arg(&run), 0);
+    let copy = scratch.path().join("copy");
+    copy_chips(&copy, 0..24, |image| format!("train_{image}.jpg"));
+    let said = held_out(&copy);
+    assert!(!said.contains("the run trained on"), "{said}");
+    // In the other order, so that the split holds out others.
+    let turned = scratch.path().join("turned");
+    copy_chips(&turned, 0..24, |image| format!("{}.jpg", 200 - image));
+    let said = held_out(&turned);
+    assert!(said.contains("the run trained on"), "{said}");
 }
 
 #[test]

@@ -2,18 +2,80 @@
 
 use std::path::Path;
 
-use fastai_dsl::Recipe;
+use fastai_dsl::{Recipe, Source};
 
-use super::data_digest::{fingerprint_of_files, labels_of};
-use super::measured_data::{lies_by_class, opened};
+use super::data_digest::fingerprint_of_files;
+use super::measured_data::{lies_by_class, renumber};
+use super::trained_images::{TrainedImages, trained_on_these};
 use crate::RunError;
-use crate::data::Dataset;
+use crate::data::{Dataset, id_prefix};
 use crate::predict::Predictor;
-use crate::progress::{Progress, Silent, StopSignal, Watch};
+use crate::progress::{Progress, Watch};
 use crate::report::{DataFingerprint, PartFingerprint, Summary};
 
-/// Notes how the validation images of `dataset` differ from those that the run in `run` held out; `of` names the fold, if it is
-/// one. Says nothing of a smoke run, and where the run did not record its data.
+/// The run that a measured model is of.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct ModelRun<'a> {
+    /// Its folder.
+    pub folder: &'a Path,
+    /// Whether the model is measured on the data folder of the run.
+    pub own_data: bool,
+}
+
+/// Notes on how many of the validation images of `dataset` the run trained, and how they differ from those that it held out, if
+/// they should be the same. Numbers labels by the model's classes.
+///
+/// # Errors
+/// A summary that is broken or was edited; [`RunError::Stopped`].
+pub(super) fn note_held_out(
+    run: ModelRun<'_>,
+    predictor: &Predictor,
+    dataset: &mut Dataset,
+    watch: Watch<'_>,
+) -> Result<(), RunError> {
+    let Watch { progress, stop } = watch;
+    if run.own_data && !note_changes(run.folder, "", dataset, progress)? {
+        return Ok(());
+    }
+    renumber(dataset, predictor.classes())?;
+    let Some(trained) = TrainedImages::of(run.folder, predictor)? else { return Ok(()) };
+    let remark = trained.remark(&dataset.valid, "", predictor, Watch { progress: &mut *progress, stop })?;
+    remark.iter().for_each(|remark| progress.note(remark));
+    Ok(())
+}
+
+/// Notes on how many of the validation images of `dataset`, which are all images in `root`, the run trained. Numbers labels by
+/// the model's classes.
+///
+/// # Errors
+/// A summary that is broken or was edited; [`RunError::Stopped`].
+pub(super) fn note_trained(
+    run: ModelRun<'_>,
+    recipe: &Recipe,
+    predictor: &Predictor,
+    root: &Path,
+    dataset: &mut Dataset,
+    watch: Watch<'_>,
+) -> Result<(), RunError> {
+    let Watch { progress, stop } = watch;
+    if run.own_data {
+        progress.note(&trained_on_these(predictor));
+        return Ok(());
+    }
+    let Some(trained) = TrainedImages::of(run.folder, predictor)? else { return Ok(()) };
+    renumber(dataset, predictor.classes())?;
+    let below = match &recipe.data().source {
+        Source::Folders { train } if lies_by_class(recipe, predictor, root) => id_prefix(train),
+        _ => String::new(),
+    };
+    let remark = trained.remark(&dataset.valid, &below, predictor, Watch { progress: &mut *progress, stop })?;
+    remark.iter().for_each(|remark| progress.note(remark));
+    Ok(())
+}
+
+/// Notes how the validation images of `dataset` differ from those that the run in `run` held out, and returns whether they do;
+/// `of` names the fold, if it is one. Says nothing of a smoke run, and where the run did not record its data.
 ///
 /// # Errors
 /// A summary that is broken or was edited.
@@ -22,38 +84,14 @@ pub(super) fn note_changes(
     of: &str,
     dataset: &Dataset,
     progress: &mut dyn Progress,
-) -> Result<(), RunError> {
+) -> Result<bool, RunError> {
     let summary = Summary::read(run)?;
     let began = summary.data.as_ref().filter(|_| !summary.smoke);
-    if let Some(change) = began.and_then(|began| difference(&began.valid, dataset)) {
+    let change = began.and_then(|began| difference(&began.valid, dataset));
+    if let Some(change) = &change {
         progress.note(&format!("the data are not those that the run began with: {of}{change}"));
     }
-    Ok(())
-}
-
-/// Whether the images in `root` are, by their names and labels, those that the run in `run` was trained on, as in a copy of its
-/// data; of a run with folds, those of its first one.
-///
-/// # Errors
-/// A summary that is broken or was edited.
-#[doc(hidden)]
-pub fn has_trained_on(
-    recipe: &Recipe,
-    predictor: &Predictor,
-    run: &Path,
-    root: &Path,
-    stop: &StopSignal,
-) -> Result<bool, RunError> {
-    let Some(began) = Summary::read(run)?.data.filter(|_| !lies_by_class(recipe, predictor, root)) else {
-        return Ok(false);
-    };
-    let first = recipe.folds().into_iter().next();
-    let recipe = first.as_ref().unwrap_or(recipe);
-    // What is wrong with the images, measuring them tells; a small folder need not fill every fold.
-    let Ok(dataset) = opened(recipe, predictor.meta().size, root, Watch { progress: &mut Silent, stop }) else {
-        return Ok(false);
-    };
-    Ok(labels_of(&dataset.train) == began.train.labels)
+    Ok(change.is_some())
 }
 
 /// How the validation images of `dataset` differ from those of which a run recorded `began`.
@@ -94,7 +132,6 @@ mod tests {
         let began = fingerprint_of_files(&of(&["1", "2"]).valid);
         assert_eq!((began.images, began.read), (2, 2));
         assert_eq!(difference(&began, &of(&["1", "2"])), None);
-        assert_eq!(labels_of(&of(&["1", "2"]).valid), began.labels);
         let added = difference(&began, &of(&["1", "2", "3"]));
         assert_eq!(added.as_deref(), Some("validation: 2 and 3 images"));
         std::fs::write(folder.path().join("2"), "other").unwrap();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Health, Item, Target};
 use crate::names::first_names;
-use crate::report::{DataFingerprint, PartFingerprint};
+use crate::report::{DataFingerprint, PartFingerprint, Sketch};
 
 /// A digest of a data set: names, labels and the content of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +35,11 @@ impl DataDigest {
     /// What the summary keeps of it, which outlives the run. Its images are those of `dataset`.
     pub(super) fn fingerprint(&self, dataset: &Dataset, health: &Health) -> DataFingerprint {
         let [train, valid, test] = &self.parts;
+        let trained = train.fingerprint(&dataset.train, health);
+        // The sketch of some contents would not tell whether the run trained on an image.
+        let content_sketch = if trained.read == trained.images { train.sketch(1) } else { Sketch::default() };
         DataFingerprint {
-            train: train.fingerprint(&dataset.train, health),
+            train: PartFingerprint { labels_sketch: train.sketch(0), content_sketch, ..trained },
             valid: valid.fingerprint(&dataset.valid, health),
             test: test.fingerprint(&dataset.test, health),
         }
@@ -58,7 +61,7 @@ impl DataDigest {
 
 impl PartDigest {
     fn of(items: &[Item], health: &Health) -> Self {
-        let images = items.iter().map(|item| [labelled(item), content(item, health)]).collect();
+        let images = items.iter().map(|item| [labelled("", item), content(item, health)]).collect();
         PartDigest { images, ids: items.iter().map(|item| item.id.clone()).collect() }
     }
 
@@ -75,7 +78,13 @@ impl PartDigest {
             labels: of_all(0),
             content: of_all(1),
             read: items.iter().filter(|item| health.content(&item.path).is_some()).count(),
+            ..PartFingerprint::default()
         }
+    }
+
+    /// The sketch of the ids and labels (0) or of the contents (1).
+    fn sketch(&self, which: usize) -> Sketch {
+        Sketch::of(self.images.iter().map(|image| image[which]))
     }
 
     fn difference(&self, now: &PartDigest) -> Option<String> {
@@ -107,22 +116,15 @@ impl PartDigest {
 
 /// The fingerprint of images of which every file is read now, as preflight reads them.
 pub(super) fn fingerprint_of_files(items: &[Item]) -> PartFingerprint {
-    // What is no file has no content; opening a pipe would wait for its writer.
-    let bytes = |item: &Item| item.path.is_file().then(|| std::fs::read(&item.path).ok()).flatten();
-    let content = |item: &Item| bytes(item).map_or([0; 8], |bytes| first_bytes(blake3::hash(&bytes).as_bytes()));
-    let images = items.par_iter().map(|item| [labelled(item), content(item)]).collect();
+    let images = items.par_iter().map(|item| [labelled("", item), content_of_file(item)]).collect();
     let digest = PartDigest { images, ids: items.iter().map(|item| item.id.clone()).collect() };
     PartFingerprint { read: items.len(), ..digest.fingerprint(items, &Health::default()) }
 }
 
-/// The digest of the ids and labels of images, as in their fingerprint; reads no file.
-pub(super) fn labels_of(items: &[Item]) -> String {
-    let images = items.iter().map(|item| [labelled(item), [0; 8]]).collect();
-    PartDigest { images, ids: Vec::new() }.fingerprint(&[], &Health::default()).labels
-}
-
-fn labelled(item: &Item) -> [u8; 8] {
+/// The digest of an image's id, after the folder `below` (which ends with a slash, or is empty), and of its label.
+pub(super) fn labelled(below: &str, item: &Item) -> [u8; 8] {
     let mut hash = blake3::Hasher::new();
+    hash.update(below.as_bytes());
     hash.update(item.id.as_bytes());
     hash.update(b"\0");
     match &item.target {
@@ -132,6 +134,13 @@ fn labelled(item: &Item) -> [u8; 8] {
         Target::Unlabelled => hash.update(b"?"),
     };
     first_bytes(hash.finalize().as_bytes())
+}
+
+/// The digest of the file's content, which is read now; zeros if it cannot be read.
+pub(super) fn content_of_file(item: &Item) -> [u8; 8] {
+    // What is no file has no content; opening a pipe would wait for its writer.
+    let bytes = item.path.is_file().then(|| std::fs::read(&item.path).ok()).flatten();
+    bytes.map_or([0; 8], |bytes| first_bytes(blake3::hash(&bytes).as_bytes()))
 }
 
 /// The digest of the file's content, or of its size if preflight did not examine it (`preflight: sample(..)`).

@@ -31,8 +31,10 @@ mod supplied;
 mod survey;
 mod text_differences;
 mod trained;
+mod trained_images;
 mod truths;
 mod validate;
+mod validated;
 mod wanted_caches;
 mod worst;
 
@@ -42,7 +44,7 @@ use std::time::{Duration, Instant};
 
 use fastai_dsl::Recipe;
 
-pub use changed_data::has_trained_on;
+pub use changed_data::ModelRun;
 pub use measured_data::lies_by_class;
 pub use outcome::{HeldOut, Outcome};
 pub use place::RunPlace;
@@ -51,7 +53,8 @@ pub use probe::{Probed, ProbedStage, probe};
 pub use room::{fits_memory, images_of_part, notes_of_parts};
 pub use survey::Surveys;
 pub use trained::{Run, Trained};
-pub use validate::{Measured, MeasuringLimits, Validated, validate, validate_all, validate_of_run, validate_on};
+pub use validate::{MeasuringLimits, validate, validate_all, validate_of_run, validate_on};
+pub use validated::{Measured, Validated};
 pub use wanted_caches::{WantedCache, WantedCaches, wanted_caches};
 
 use crate::RunError;
@@ -169,7 +172,7 @@ pub fn recipe_of_run(folder: &Path) -> Result<String, RunError> {
 /// # Errors
 /// If the summary is damaged or was edited.
 pub fn completed(folder: &Path) -> Result<Option<Summary>, RunError> {
-    if is_unfinished(folder) || !folder.join("summary.json").is_file() {
+    if is_unfinished(folder) || !folder.join(Summary::FILE).is_file() {
         return Ok(None);
     }
     let complete = Some(Summary::read(folder)?).filter(|summary| summary.status == Status::Complete);

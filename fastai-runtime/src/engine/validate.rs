@@ -4,13 +4,14 @@ use std::path::Path;
 
 use fastai_dsl::{Corrupt, LossSpec, Plan, Recipe, Source, Stage, State, Step, Valid};
 
-use super::changed_data::note_changes;
+use super::changed_data::{ModelRun, note_changes, note_held_out, note_trained};
 use super::fold_of_model::fold_of;
 use super::measured::{self, Look};
 use super::measured_data::{all_broken, lies_by_class, opened, opened_as, renumber};
 use super::room::{fits_memory, in_parts};
 use super::sets::{class_weights, of_task};
 use super::supplied::{self, Supplied};
+use super::validated::{Measured, Validated};
 use crate::data::{DataError, DataPart, Dataset, Finding, FindingKind, Preflight, Reading};
 use crate::data::{ImageExamples, ImageSet, Preparation, Traversal};
 use crate::error::FailedStep;
@@ -18,7 +19,7 @@ use crate::metrics::{Measure, Probabilities, Truth};
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor, augmented, fold_folder, mean};
 use crate::progress::{Progress, Watch};
-use crate::report::{Evaluation, MeasuredSet};
+use crate::report::MeasuredSet;
 use crate::train::{Learner, Loss, criterion};
 use crate::{RunError, device};
 
@@ -30,36 +31,6 @@ pub struct MeasuringLimits {
     /// Bytes that the network may take on the CPU; `None` means what the process may have. Batches that need more pass the body
     /// in parts, with the results of whole batches.
     pub memory: Option<u64>,
-}
-
-/// Predictions of labelled images with their evaluation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Measured<T = ()> {
-    /// The predictions, with the labels.
-    pub predictions: Predictions<T>,
-    /// The recipe's metrics.
-    pub evaluation: Evaluation,
-}
-
-/// The evaluation of a saved model on a validation set.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Validated<T = ()> {
-    /// With one plain prediction per image.
-    pub plain: Measured<T>,
-    /// With test-time augmentation, if the recipe has a `tta` step.
-    pub tta: Option<Measured<T>>,
-}
-
-impl<T> Measured<T> {
-    fn of_task<U>(self) -> Measured<U> {
-        Measured { predictions: self.predictions.into_task(), evaluation: self.evaluation }
-    }
-}
-
-impl Validated {
-    pub(super) fn of_task<T>(self) -> Validated<T> {
-        Validated { plain: self.plain.of_task(), tta: self.tta.map(Measured::of_task) }
-    }
 }
 
 /// Measures the model of `recipe` on the validation images of the data in `root`.
@@ -83,7 +54,8 @@ pub fn validate(
     validate_with(recipe, predictor, root, limits, &Supplied::default(), None, watch)
 }
 
-/// [`validate`] on the data of the run in the folder `run`; notes how they differ from those that the run began with.
+/// [`validate`], or [`validate_all`] if `all`, of a model of `run`. Notes how the run's own data differ from those that it began
+/// with, and on how many of the measured images it trained.
 ///
 /// # Errors
 /// Those of [`validate`]; a summary that is broken or was edited.
@@ -91,12 +63,16 @@ pub fn validate(
 pub fn validate_of_run(
     recipe: &Recipe,
     predictor: &Predictor,
-    run: &Path,
+    run: ModelRun<'_>,
     root: &Path,
+    all: bool,
     limits: MeasuringLimits,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
-    validate_with(recipe, predictor, root, limits, &Supplied::default(), Some(run), watch)
+    match all {
+        true => validate_all_with(recipe, predictor, root, limits, Some(run), watch),
+        false => validate_with(recipe, predictor, root, limits, &Supplied::default(), Some(run), watch),
+    }
 }
 
 /// [`validate`] with what the program supplies, or [`validate_of_run`] if `run` is given.
@@ -106,7 +82,7 @@ pub(super) fn validate_with(
     root: &Path,
     limits: MeasuringLimits,
     supplied: &Supplied,
-    run: Option<&Path>,
+    run: Option<ModelRun<'_>>,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
@@ -132,9 +108,9 @@ pub(super) fn validate_with(
             .into());
         }
         let recipe = fold.as_ref().unwrap_or(recipe);
-        let dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
+        let mut dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
         if let Some(run) = run {
-            note_changes(run, "", &dataset, &mut *progress)?;
+            note_held_out(run, predictor, &mut dataset, Watch { progress: &mut *progress, stop })?;
         }
         let measuring = Measuring { recipe, predictor, limits, supplied, set: MeasuredSet::Valid };
         return measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring));
@@ -143,8 +119,8 @@ pub(super) fn validate_with(
     let mut all = Vec::with_capacity(folds.len());
     for (number, (fold, network)) in (1..).zip(folds.iter().zip(&networks)) {
         let dataset = opened(fold, network.meta().size, root, Watch { progress: &mut *progress, stop })?;
-        if let Some(run) = run {
-            note_changes(&fold_folder(run, number), &format!("fold {number}: "), &dataset, &mut *progress)?;
+        if let Some(run) = run.filter(|run| run.own_data) {
+            note_changes(&fold_folder(run.folder, number), &format!("fold {number}: "), &dataset, &mut *progress)?;
         }
         let measuring = Measuring { recipe: fold, predictor: network, limits, supplied, set: MeasuredSet::Valid };
         all.push(measuring.on(dataset, Watch { progress: &mut *progress, stop })?);
@@ -169,6 +145,17 @@ pub fn validate_all(
     limits: MeasuringLimits,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
+    validate_all_with(recipe, predictor, root, limits, None, watch)
+}
+
+fn validate_all_with(
+    recipe: &Recipe,
+    predictor: &Predictor,
+    root: &Path,
+    limits: MeasuringLimits,
+    run: Option<ModelRun<'_>>,
+    watch: Watch<'_>,
+) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
     is_of(recipe, predictor)?;
     let mut data = recipe.data().clone();
@@ -180,6 +167,9 @@ pub fn validate_all(
     let mut dataset = opened_as(data, recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
     let trained = std::mem::take(&mut dataset.train);
     dataset.valid.extend(trained);
+    if let Some(run) = run {
+        note_trained(run, recipe, predictor, root, &mut dataset, Watch { progress: &mut *progress, stop })?;
+    }
     let measuring = Measuring { recipe, predictor, limits, supplied: &Supplied::default(), set: MeasuredSet::All };
     measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
 }
