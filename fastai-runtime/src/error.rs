@@ -86,10 +86,11 @@ pub enum RunError {
     /// The training loss became NaN or infinite.
     #[error(
         "{}the training loss became {loss} in epoch {epoch} (batch {batch} of the fit, learning rates {}): use smaller \
-         rates{}, or bound the gradient with `clip: 1.0`",
+         rates{}{}",
         where_it_diverged(step.as_ref(), lost_by.as_ref()),
         crate::data::figures::rates(rates),
-        lost_by.as_ref().map_or(String::new(), |earlier| format!(" in step {}", earlier.number))
+        lost_by.as_ref().map_or(String::new(), |earlier| format!(" in step {}", earlier.number)),
+        or_clip(*clip_may_help)
     )]
     Diverged {
         /// The `fit` step of a run.
@@ -104,18 +105,24 @@ pub enum RunError {
         batch: u64,
         /// The learning rates of that batch, one per layer group that trains.
         rates: Vec<f64>,
+        /// Whether bounding the gradients may help: the recipe does not yet, and the rates of the step that is to blame are not so
+        /// high that the steps would be too long all the same.
+        clip_may_help: bool,
     },
     /// The network that a `fit` left has values that are not finite, so that it is no model. The run ends with that step, unless a
     /// later one replaces the network by a model that was saved before.
     #[error(
         "{step}: the network that it left has values in `{parameter}` that are no longer numbers, so there is no final model: \
-         use smaller rates, or bound the gradient with `clip: 1.0`, and run anew"
+         use smaller rates{}, and run anew",
+        or_clip(*clip_may_help)
     )]
     LostWeights {
         /// The `fit` step that lost them.
         step: FailedStep,
         /// The published name of a parameter with such values.
         parameter: String,
+        /// Whether bounding the gradients may help, as in [`Diverged`](Self::Diverged).
+        clip_may_help: bool,
     },
     /// The program supplies what the recipe does not ask for, or the other way round.
     #[error(transparent)]
@@ -278,10 +285,13 @@ impl RunError {
         self
     }
 
-    /// Adds the earlier step that lost the network of a fit whose loss is no number in this batch, if there is one.
-    pub(crate) fn lost_by(mut self, earlier: impl FnOnce(u64) -> Option<FailedStep>) -> Self {
-        if let RunError::Diverged { lost_by, batch, .. } = &mut self {
-            *lost_by = earlier(*batch);
+    /// Adds the earlier step that lost the network of a fit whose loss is no number in this batch, if there is one, and whether
+    /// bounding the gradients may help that step.
+    pub(crate) fn lost_by(mut self, earlier: impl FnOnce(u64) -> Option<(FailedStep, bool)>) -> Self {
+        if let RunError::Diverged { lost_by, batch, clip_may_help, .. } = &mut self
+            && let Some((step, clip)) = earlier(*batch)
+        {
+            (*lost_by, *clip_may_help) = (Some(step), clip);
         }
         self
     }
@@ -294,6 +304,11 @@ fn where_it_diverged(step: Option<&FailedStep>, lost_by: Option<&FailedStep>) ->
         (Some(step), None) => format!("{step}: "),
         (None, _) => String::new(),
     }
+}
+
+/// The other cure of training that lost the numbers, where it may be one.
+fn or_clip(may_help: bool) -> &'static str {
+    if may_help { ", or bound the gradient with `clip: 1.0`" } else { "" }
 }
 
 impl From<OpenError> for RunError {

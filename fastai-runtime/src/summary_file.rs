@@ -150,11 +150,12 @@ mod tests {
             epoch: 0,
             batch: 2,
             rates: vec![10.0],
+            clip_may_help: true,
         };
         let innocent = diverged(FailedStep { number: 4, call: "fit(0.001, 1)".to_string() }, Some(step()));
         let said = "step 3 `fit(10.0, 1)` lost the network: in step 4 `fit(0.001, 1)`, the training loss became NaN in epoch 0";
         assert!(innocent.to_string().starts_with(said), "{innocent}");
-        assert!(innocent.to_string().contains("use smaller rates in step 3, or bound"), "{innocent}");
+        assert!(innocent.to_string().ends_with("use smaller rates in step 3, or bound the gradient with `clip: 1.0`"));
         let failure = RunFailure::of(&innocent);
         assert_eq!((failure.kind, failure.step, failure.lost_by), (FailureKind::LossNotFinite, Some(4), Some(3)));
         let said = "it failed at step 4 (the training loss is no longer a number, as step 3 had lost the network)";
@@ -165,7 +166,11 @@ mod tests {
         assert_eq!(failure.error, diverged.to_string());
         let said = failure.lost_numbers().unwrap();
         assert_eq!(said, "it failed at step 3 (the training loss is no longer a number)");
-        let lost = RunFailure::of(&RunError::LostWeights { step: step(), parameter: "body.features.0.weight".into() });
+        let lost = RunFailure::of(&RunError::LostWeights {
+            step: step(),
+            parameter: "body.features.0.weight".into(),
+            clip_may_help: false,
+        });
         assert_eq!((lost.kind, lost.step), (FailureKind::WeightsNotFinite, Some(3)));
         assert!(lost.lost_numbers().is_some());
         let full = RunFailure::of(&RunError::file("write", "run/model", Error::other("full")));

@@ -276,7 +276,7 @@ mod tests {
         let folder = scratch.path().join("run");
         let error = || {
             let step = FailedStep { number: 2, call: "fit(10.0, 5)".into() };
-            RunError::LostWeights { step, parameter: "head.layers.1.norm.running_var".into() }
+            RunError::LostWeights { step, parameter: "head.layers.1.norm.running_var".into(), clip_may_help: false }
         };
         let said = |folder: Option<&Path>| unfinished(error(), folder, true).text();
         assert_eq!(said(None), Some(error().to_string()));

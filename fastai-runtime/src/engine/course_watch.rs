@@ -193,6 +193,7 @@ impl CourseWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Evidence;
 
     const STEP: &str = "step 2 `fit(10.0, 3)`";
 
@@ -219,7 +220,8 @@ mod tests {
         let mut warned = Vec::new();
         for (epoch, &(trn_loss, val_loss)) in (0..).zip(losses) {
             let metrics = vec![("accuracy".to_string(), 0.5)];
-            at.epochs.push(EpochRow { epoch, trn_loss, val_loss, metrics, ..EpochRow::default() });
+            let evidence = Evidence { fell: Some(true), ..Evidence::default() };
+            at.epochs.push(EpochRow { epoch, trn_loss, val_loss, metrics, evidence, ..EpochRow::default() });
             warned.extend(watch.after_epoch(&at).map(|line| (epoch, line)));
         }
         let ended = Ended { epochs: &at.epochs, batch_losses: &at.batch_losses, kept, ending: Ending::Complete };

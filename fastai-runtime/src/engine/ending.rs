@@ -15,10 +15,6 @@ use crate::report::{BatchRow, RunFailure, Status};
 impl Session<'_> {
     /// Completes a run after its last step. What is kept of a fold goes to the file `keep`.
     pub(super) fn complete(mut self, keep: Option<&Path>) -> Result<Outcome, RunError> {
-        // Of a run that an earlier version took through all steps.
-        if let Some(lost) = self.lost_weights() {
-            return Err(self.failed(lost));
-        }
         let size = self.stages.last().map_or(self.recipe.transforms().size, |s| s.state.size);
         self.summary.status = Status::Complete;
         let saved = self.save_model("final", size).and_then(|_| {
@@ -56,7 +52,8 @@ impl Session<'_> {
         let stages = &self.summary.stages;
         let lost = self.summary.ruined_by().map(|(stage, _)| stage);
         let stage = lost.or_else(|| stages.iter().rev().find(|stage| stage.kind.changes_weights())).or(stages.last())?;
-        Some(RunError::LostWeights { step: stage.named(), parameter })
+        let clip_may_help = self.may_need_clip(stage.step);
+        Some(RunError::LostWeights { step: stage.named(), parameter, clip_may_help })
     }
 
     /// The final network's predictions of the validation images.

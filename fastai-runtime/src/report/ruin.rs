@@ -33,6 +33,7 @@ pub fn name(course: Course) -> &'static str {
         Course::Damaged => "damaged the body",
         Course::NothingLearned => "nothing learned",
         Course::FarOff => "far above a constant answer",
+        Course::Worsened => "getting worse",
         Course::Overfitting => "overfitting",
         Course::TooSlow => "too slow",
         Course::Underfitting => "underfitting",

@@ -87,12 +87,12 @@ impl Summary {
     pub(crate) fn ruined(&self) -> Option<Ruined> {
         let (stage, judgement) = self.ruined_by().filter(|_| !self.smoke)?;
         let is_last = self.up_to_last_fit().and_then(<[StageSummary]>::last).is_none_or(|last| last.step == stage.step);
-        let (stage, judgement, ends) = if judgement.course == Course::Damaged {
-            let (stage, judgement, change) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
+        let ends = if judgement.course == Course::Damaged {
+            let (.., change) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
             let [old, new] = change.fall()?;
-            (stage, judgement, Some(format!("the run ends with {} {new}, which was {old} before", change.name)))
+            Some(format!("the run ends with {} {new}, which was {old} before", change.name))
         } else {
-            (stage, judgement, None)
+            None
         };
         let came = match judgement.course {
             Course::Damaged => ends.clone(),
@@ -128,9 +128,10 @@ impl Summary {
 
     /// The `fit` that left the run with nothing learned or without what it had learned, and its course: the last `fit`, or the
     /// one whose weights a `load` after it put back, or an earlier one that [explains](Course::explains) what that one ended in,
-    /// or one that damaged the body if the final measurement is still worse than the one before it.
+    /// or the first one that damaged the body, the last `fit` included, if the final measurement is worse than the one before it.
     pub fn ruined_by(&self) -> Option<(&StageSummary, Judgement)> {
-        self.up_to_last_fit().and_then(failure).or_else(|| {
+        let failed = self.up_to_last_fit().and_then(failure);
+        failed.filter(|(_, judgement)| judgement.course != Course::Damaged).or_else(|| {
             let (stage, judgement, _) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
             Some((stage, judgement))
         })
@@ -171,6 +172,7 @@ pub(super) fn did(course: Course) -> &'static str {
         Course::Damaged => "damaged the body",
         Course::NothingLearned => "learned nothing",
         Course::FarOff => "stayed far above a constant answer",
+        Course::Worsened => "got worse",
         Course::Overfitting => "overfitted",
         Course::TooSlow => "trained too slowly",
         Course::Underfitting => "underfitted",
@@ -301,6 +303,10 @@ mod tests {
         assert_eq!(ruined(0.8, &[diverged, fit(4, 0.8, None)]), None, "a later fit learned");
         let damaged = [fit(1, 0.9, None), fit(3, 0.6, Some(Course::Damaged)), fit(4, 0.7, None)];
         assert_eq!((ruined(0.7, &damaged), ruined(0.91, &damaged)), (Some((3, Course::Damaged)), None));
+        let damaged = &damaged[..2];
+        assert_eq!((ruined(0.6, damaged), ruined(0.91, damaged)), (Some((3, Course::Damaged)), None));
+        let stopped = Summary { stages: damaged.to_vec(), ..Summary::default() };
+        assert_eq!((Ruin::of(&stopped), stopped.lost()), (None, None), "nothing is measured yet");
         assert_eq!(ruined(0.9, &[fit(1, 0.9, Some(Course::Overfitting))]), None);
         assert_eq!(ruined(0.5, &[fit(1, 0.5, Some(Course::NothingLearned))]), Some((1, Course::NothingLearned)));
         assert_eq!(ruined(0.9, &[]), None);

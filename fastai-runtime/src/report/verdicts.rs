@@ -104,6 +104,11 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
              it, and more epochs are no remedy; {}",
             lower(setting)
         ),
+        Course::Worsened => format!(
+            "getting worse from epoch {epoch} on ({losses}): the validation loss rises, and the losses of the batches fell by no \
+             more than chance explains; more epochs are no remedy, and the learning rate may be too high; {}",
+            lower(setting)
+        ),
         Course::Overfitting => {
             let next = match setting.body {
                 BodyState::Precomputed => {
@@ -311,6 +316,8 @@ pub(super) mod tests {
         }
         let far_off = said(Course::FarOff, &absent);
         assert!(far_off.contains("the learning rate is too high") && !far_off.contains("train longer"), "{far_off}");
+        let worse = said(Course::Worsened, &found);
+        assert!(worse.ends_with("and the learning rate may be too high; take a tenth of it"), "{worse}");
         let slow = said(Course::TooSlow, &found);
         assert!(slow.ends_with("too low, and more epochs are no remedy; take ten times it"), "{slow}");
         let longer = said(Course::Underfitting, &found);

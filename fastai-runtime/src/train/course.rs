@@ -1,10 +1,10 @@
-//! What the epochs of a `fit` say: divergence, a network that fell silent, damage, overfitting, underfitting.
+//! What the epochs of a `fit` say: divergence, a network that fell silent, damage, overfitting, a loss that gets worse,
+//! underfitting.
 
 use super::curves::EpochRow;
-use super::evidence::standard_error;
+use super::evidence::{BY_CHANCE, have_fallen};
 use super::judgement::{Course, Judgement};
-use super::recorder::turning_point;
-use crate::metrics::mean;
+use super::recorder::{risen_from, turning_point};
 
 /// A validation loss above the constant answer's by this factor is far from any answer of a network that works, if training
 /// raised its own loss, too. If it did not, the statistics of batch norms may only lag behind after a few batches.
@@ -15,8 +15,6 @@ const BOTH: [f64; 2] = [2.0, 1.5];
 /// .. by this factor, over where the fit began or over one of its own epochs. A new head begins that high, and after a few batches
 /// it still is.
 const RAISED: f64 = 1.3;
-/// A loss lies within so many standard deviations of where the batches of its fit scatter.
-const BY_CHANCE: f64 = 2.0;
 /// A loss this near to the constant answer's is one of a network that has nothing to say.
 const NOTHING: f64 = 0.97;
 /// A loss above the constant answer's by this factor is not one of a network that has nothing to say, but of one that is wrong.
@@ -70,7 +68,7 @@ impl Against {
     /// makes of a few images.
     pub fn begun_with(self, batch_losses: &[f64]) -> Self {
         let first = batch_losses.first().map(|first| first * (BY_CHANCE * scatter_of_logs(batch_losses)).exp());
-        Against { first, still: stand_still(batch_losses), ..self }
+        Against { first, still: have_fallen(batch_losses) == Some(false), ..self }
     }
 
     /// Whether a loss is as low as that of a network that works may be.
@@ -176,20 +174,6 @@ fn scatter_of_logs(losses: &[f64]) -> f64 {
     bends.get(bends.len() / 2).map_or(0.0, |median| median * OF_MEDIAN / OF_BENDS.sqrt())
 }
 
-/// Whether the second half of these losses lies below the first by less than chance explains: by less than two standard errors of
-/// the difference between the means of their logarithms. No for fewer than six losses.
-fn stand_still(losses: &[f64]) -> bool {
-    /// Fewer losses in a half do not say how they scatter.
-    const FEWEST: usize = 3;
-    let logs: Vec<f64> = losses.iter().map(|loss| loss.ln()).filter(|log| log.is_finite()).collect();
-    let (early, late) = logs.split_at(logs.len() / 2);
-    if early.len() < FEWEST {
-        return false;
-    }
-    let error = |half: &[f64]| standard_error(half).unwrap_or(0.0);
-    mean(early) - mean(late) <= BY_CHANCE * error(early).hypot(error(late))
-}
-
 /// Names the course of a `fit`; `None` if there is nothing to say.
 ///
 /// A course counts if it lasts to the end of the fit: losses that recover after a restart or a new head's first epoch are
@@ -241,9 +225,13 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     if let Some(turn) = turning_point(epochs).filter(rose) {
         return found(Course::Overfitting, turn);
     }
+    let (risen, fell) = (risen_from(epochs).filter(rose), last.evidence.fell);
+    if let Some(lowest) = risen.filter(|_| fell == Some(false) && !against.says_nothing(last)) {
+        return found(Course::Worsened, lowest);
+    }
     let only_by_heart = |row: &EpochRow| {
         let error = row.evidence.error.unwrap_or(0.0);
-        let by_heart = row.trn_loss < NOTHING * constant && row.trn_loss < FAR_BELOW * row.val_loss;
+        let by_heart = against.knew(row.trn_loss) && row.trn_loss < FAR_BELOW * row.val_loss;
         by_heart && row.val_loss - constant > BEYOND_ERROR * error
     };
     if let Some(row) = since(&only_by_heart) {
@@ -251,7 +239,7 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     }
     let high = last.trn_loss > HIGH * constant && last.val_loss > HIGH * constant;
     // More of what made it worse is no remedy.
-    let raised = before.is_some_and(|before| last.val_loss > DAMAGED * before);
+    let raised = before.is_some_and(|before| last.val_loss > DAMAGED * before) || (risen.is_some() && fell.is_none());
     let course = if against.stays_far_off(last) {
         Course::FarOff
     } else if against.still && against.says_nothing(last) {
@@ -291,7 +279,7 @@ pub fn certain(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
             lasts && against.before.is_some_and(half_lost)
         }
         Course::NothingLearned => lasts && against.is_raised(last),
-        Course::FarOff | Course::Overfitting | Course::TooSlow | Course::Underfitting => false,
+        Course::FarOff | Course::Worsened | Course::Overfitting | Course::TooSlow | Course::Underfitting => false,
     };
     is_certain.then_some(found)
 }

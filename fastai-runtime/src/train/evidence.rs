@@ -1,15 +1,19 @@
-//! How certain the validation loss of an epoch is, and whether chance explains how far it lies above earlier ones.
+//! How certain the validation loss of an epoch is, and whether chance explains how far it lies above earlier ones, or how far the
+//! losses of the batches have fallen.
 
 use serde::{Deserialize, Serialize};
 
 use super::validation::ValidationResult;
-use crate::metrics::{by_chance, mean_and_deviation};
+use crate::metrics::{by_chance, mean, mean_and_deviation};
 
 /// A difference of two losses whose probability by chance is not below this says nothing. The epoch with the lowest loss is
 /// chosen among all, which makes the rise above it look less probable than it is, so this is stricter than the 5 % of intervals.
 const LEAST_PROBABLE: f64 = 0.01;
 
-/// What the losses of single validation images tell of an epoch's validation loss.
+/// Chance explains what differs by no more than so many standard deviations, or standard errors of a mean.
+pub(super) const BY_CHANCE: f64 = 2.0;
+
+/// What the losses of single validation images, and those of the batches, tell of an epoch's losses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Standard error of the loss over the images, each of which counts the same; `None` for fewer than two, where one is not
@@ -23,6 +27,10 @@ pub struct Evidence {
     /// The same, against the losses before the fit.
     #[serde(default)]
     pub harm: Option<f64>,
+    /// Whether the losses of the batches fell by more than chance explains since the middle of the earlier epoch with the lowest
+    /// validation loss; `None` in the first epoch, for too few batches, and in records of earlier versions.
+    #[serde(default)]
+    pub fell: Option<bool>,
 }
 
 /// The losses of the validation images in the epoch with the lowest mean so far.
@@ -32,13 +40,19 @@ pub struct LowestLosses {
     pub val_loss: f64,
     /// The loss of each image.
     pub of_images: Vec<f64>,
+    /// Number of batches of the fit up to the middle of the epoch; 0 in records of earlier versions. The first batches of a fit
+    /// may lie far above all others, and a single one may be an epoch.
+    #[serde(default)]
+    pub middle: usize,
 }
 
 impl Evidence {
     /// Weighs the losses of an epoch against the lowest ones of the epochs before it, among which they take their place, and
-    /// against those `before` the fit. `draw` returns independent, uniform 64-bit numbers.
+    /// against those `before` the fit. `batches` has the losses of the fit's batches and how many of them came before the epoch.
+    /// `draw` returns independent, uniform 64-bit numbers.
     pub(super) fn weigh(
         measured: &ValidationResult,
+        (batches, began): (&[f64], usize),
         before: Option<&[f64]>,
         lowest: &mut Option<LowestLosses>,
         draw: &mut dyn FnMut() -> u64,
@@ -46,11 +60,13 @@ impl Evidence {
         let losses = &measured.losses;
         let rise = lowest.as_ref().and_then(|lowest| raised_by_chance(&lowest.of_images, losses, draw));
         let harm = before.and_then(|before| raised_by_chance(before, losses, draw));
+        let fell = lowest.as_ref().and_then(|lowest| have_fallen(batches.get(lowest.middle..)?));
         let is_lowest = lowest.as_ref().is_none_or(|lowest| measured.loss < lowest.val_loss);
         if is_lowest && measured.loss.is_finite() {
-            *lowest = Some(LowestLosses { val_loss: measured.loss, of_images: losses.clone() });
+            let middle = began + batches.len().saturating_sub(began) / 2;
+            *lowest = Some(LowestLosses { val_loss: measured.loss, of_images: losses.clone(), middle });
         }
-        Evidence { error: standard_error(losses), rise, harm }
+        Evidence { error: standard_error(losses), rise, harm, fell }
     }
 
     /// Whether the loss lies above the lowest one of earlier epochs by more than chance explains; true where that is not known.
@@ -77,8 +93,19 @@ fn raised_by_chance(then: &[f64], now: &[f64], draw: &mut dyn FnMut() -> u64) ->
     by_chance(&differences, draw)
 }
 
+/// Whether the second half of the losses of batches lies below the first by more than chance explains: by more than two standard
+/// errors of the difference between the means of their logarithms. `None` for fewer than six losses.
+pub(super) fn have_fallen(losses: &[f64]) -> Option<bool> {
+    /// Fewer losses in a half do not say how they scatter.
+    const FEWEST: usize = 3;
+    let logs: Vec<f64> = losses.iter().map(|loss| loss.ln()).filter(|log| log.is_finite()).collect();
+    let (early, late) = logs.split_at(logs.len() / 2);
+    let error = |half: &[f64]| standard_error(half).unwrap_or(0.0);
+    (early.len() >= FEWEST).then(|| mean(early) - mean(late) > BY_CHANCE * error(early).hypot(error(late)))
+}
+
 /// Standard error of a mean; `None` for fewer than two numbers, or where one is not finite.
-pub(super) fn standard_error(numbers: &[f64]) -> Option<f64> {
+fn standard_error(numbers: &[f64]) -> Option<f64> {
     let (_, deviation) = mean_and_deviation(numbers);
     deviation.map(|deviation| deviation / (numbers.len() as f64).sqrt()).filter(|error| error.is_finite())
 }
@@ -96,7 +123,10 @@ mod tests {
         let mut rng = Stream::new(seed, "losses").at(&[]);
         let base: Vec<f64> = normal(&mut rng, images, 1.0).iter().map(|x| 0.2 * f64::from(*x).exp()).collect();
         let mut lowest = None;
+        let mut batches: Vec<f64> = Vec::new();
         let mut row = |epoch: usize| {
+            let (trn_loss, began) = (0.3 * 0.8f64.powi(epoch as i32), batches.len());
+            batches.extend([trn_loss; 6]);
             let factor = growth.powi(epoch.saturating_sub(2) as i32);
             let wander = normal(&mut rng, images, 0.2);
             let losses: Vec<f64> = base.iter().zip(wander).map(|(b, y)| b * factor * f64::from(y).exp()).collect();
@@ -110,14 +140,9 @@ mod tests {
                 alike: false,
                 follows_labels: true,
             };
-            let evidence = Evidence::weigh(&measured, None, &mut lowest, &mut || bits(&mut rng));
-            EpochRow {
-                epoch: epoch as u64,
-                trn_loss: 0.3 * 0.8f64.powi(epoch as i32),
-                val_loss: loss,
-                evidence,
-                ..EpochRow::default()
-            }
+            let batches = (&batches[..], began);
+            let evidence = Evidence::weigh(&measured, batches, None, &mut lowest, &mut || bits(&mut rng));
+            EpochRow { epoch: epoch as u64, trn_loss, val_loss: loss, evidence, ..EpochRow::default() }
         };
         (0..count).map(&mut row).collect()
     }
@@ -132,10 +157,20 @@ mod tests {
         // Without the losses of the images, the same plateaus look like rises.
         let numbers_alone = (0..200).filter(|seed| {
             let mut rows = epochs(300, 10, 1.0, *seed);
-            rows.iter_mut().for_each(|row| row.evidence = Evidence::default());
+            rows.iter_mut().for_each(|row| row.evidence.rise = None);
             turning_point(&rows).is_some()
         });
         assert!(numbers_alone.count() > 60);
+    }
+
+    #[test]
+    fn batches_fall_beyond_how_they_scatter() {
+        let around = |factor: f64| -> Vec<f64> {
+            let scattered = [2.4, 1.9, 2.2, 2.6, 2.0, 2.3, 1.8, 2.5];
+            (0..).zip(scattered).map(|(batch, loss)| loss * factor.powi(batch)).collect()
+        };
+        assert_eq!([0.8, 1.0, 1.2].map(|factor| have_fallen(&around(factor)).unwrap()), [true, false, false]);
+        assert_eq!((have_fallen(&[2.0; 5]), have_fallen(&[2.0; 6])), (None, Some(false)));
     }
 
     #[test]

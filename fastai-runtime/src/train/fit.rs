@@ -254,8 +254,10 @@ impl Fitting<'_> {
                 // Rates of frozen groups have no effect.
                 let trained = self.learner.network().parameters().into_iter().filter(|p| p.trainable && !p.buffer);
                 let groups: BTreeSet<usize> = trained.map(|parameter| parameter.group).collect();
+                let full: Vec<f64> = groups.iter().map(|group| self.plan.lrs[*group]).collect();
+                let (epoch, clip_may_help) = (self.at.epoch, self.plan.descent.may_need_clip(&full));
                 let rates = groups.into_iter().map(|group| self.at.rates[group][batch as usize]).collect();
-                return Err(RunError::Diverged { step: None, lost_by: None, loss, epoch: self.at.epoch, batch, rates });
+                return Err(RunError::Diverged { step: None, lost_by: None, loss, epoch, batch, rates, clip_may_help });
             }
             self.at.losses.push(self.at.smoothed.add(loss));
             self.at.batch_losses.push(loss);
@@ -283,7 +285,8 @@ impl Fitting<'_> {
         let before = self.validation.and_then(|set| set.before);
         let mut rng = Stream::new(self.plan.seed, "evidence").at(&[self.plan.stage, self.at.epoch]);
         let mut draw = || bits(&mut rng);
-        let weighed = measured.as_ref().map(|m| Evidence::weigh(m, before, &mut self.at.lowest, &mut draw));
+        let batches = (&self.at.batch_losses[..], self.at.ends.last().copied().unwrap_or(0));
+        let weighed = measured.as_ref().map(|m| Evidence::weigh(m, batches, before, &mut self.at.lowest, &mut draw));
         let row = EpochRow {
             epoch: self.at.epoch,
             trn_loss: self.at.smoothed.value(),

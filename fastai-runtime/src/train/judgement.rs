@@ -21,9 +21,12 @@ pub enum Course {
     NothingLearned,
     /// Training and validation loss are both far above a constant answer's, as an earlier fit left them.
     FarOff,
+    /// Since its lowest epoch the validation loss rose as in [`Overfitting`](Self::Overfitting), and the losses of the batches fell
+    /// by no more than chance explains.
+    Worsened,
     /// Since its lowest epoch the validation loss rose, on the same images by more than chance explains (p < 0.01 in an exchange
-    /// test) or by half for three epochs, while the training loss fell below it; or it is above a constant answer's by more than
-    /// two standard errors, and the training loss is far below it.
+    /// test) or by half for three epochs, while the training loss fell by more than chance explains, to below it; or it is above a
+    /// constant answer's by more than two standard errors, and the training loss is far below it and below a constant answer's.
     Overfitting,
     /// Training and validation loss are not below a constant answer's, and the losses of the batches fell by no more than chance
     /// explains.
@@ -35,7 +38,10 @@ pub enum Course {
 impl Course {
     /// Whether the fit did harm or nothing at all, rather than too little or too much.
     pub fn is_failure(self) -> bool {
-        !matches!(self, Course::FarOff | Course::Overfitting | Course::TooSlow | Course::Underfitting)
+        !matches!(
+            self,
+            Course::FarOff | Course::Worsened | Course::Overfitting | Course::TooSlow | Course::Underfitting
+        )
     }
 
     /// Whether it leaves nothing of what the weights knew.
@@ -89,7 +95,7 @@ mod tests {
         let explained = |course: Course| {
             let all =
                 [Course::Diverged, Course::SameAnswer, Course::Collapsed, Course::Damaged, Course::NothingLearned];
-            let rest = [Course::FarOff, Course::Overfitting, Course::TooSlow, Course::Underfitting];
+            let rest = [Course::FarOff, Course::Worsened, Course::Overfitting, Course::TooSlow, Course::Underfitting];
             all.into_iter().chain(rest).filter(|later| course.explains(*later)).collect::<Vec<_>>()
         };
         let after_collapse = [Course::Collapsed, Course::NothingLearned];

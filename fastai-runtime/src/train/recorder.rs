@@ -43,31 +43,40 @@ const LEAST_RISE: f64 = 0.01;
 const FAR_RISE: f64 = 1.5;
 const FAR_EPOCHS: usize = 3;
 
-/// Returns the epoch with the lowest validation loss if the loss has risen by at least 1 % by the last epoch, while the training
-/// loss kept falling, to below it; and if it rose on the same images by more than chance explains
-/// ([`Evidence::rise`](super::Evidence::rise) is below 1 %), or lies above its lowest value by half for the last three epochs. From
-/// that epoch on, the network overfits.
+/// Returns the epoch with the lowest validation loss if the loss has risen since, by at least 1 % and by more than chance explains,
+/// while the training loss fell to below it, by more than chance explains, too ([`Evidence::fell`](super::Evidence::fell)). From that
+/// epoch on, the network overfits.
+pub fn turning_point(epochs: &[EpochRow]) -> Option<&EpochRow> {
+    let (lowest, last) = (risen_from(epochs)?, epochs.last()?);
+    let fell = last.trn_loss < lowest.trn_loss && last.trn_loss < last.val_loss;
+    (fell && last.evidence.fell == Some(true)).then_some(lowest)
+}
+
+/// Returns the epoch with the lowest validation loss if the loss has risen by at least 1 % by the last epoch: on the same images by
+/// more than chance explains ([`Evidence::rise`](super::Evidence::rise) is below 1 %), or to above its lowest value by half for the
+/// last three epochs.
 ///
 /// A temporary rise after a restart does not count: only the end of the fit matters.
-pub fn turning_point(epochs: &[EpochRow]) -> Option<&EpochRow> {
+pub(super) fn risen_from(epochs: &[EpochRow]) -> Option<&EpochRow> {
     let last = epochs.last()?;
     let lowest = epochs.iter().filter(|e| e.val_loss.is_finite()).min_by(|a, b| a.val_loss.total_cmp(&b.val_loss))?;
     let rose = last.val_loss - lowest.val_loss >= LEAST_RISE * lowest.val_loss.abs();
-    let fell = last.trn_loss < lowest.trn_loss && last.trn_loss < last.val_loss;
     let is_far = |row: &EpochRow| row.epoch > lowest.epoch && row.val_loss > FAR_RISE * lowest.val_loss;
     let stays_far = epochs.len() > FAR_EPOCHS && epochs[epochs.len() - FAR_EPOCHS..].iter().all(is_far);
-    (lowest.epoch < last.epoch && rose && fell && (stays_far || last.evidence.has_risen())).then_some(lowest)
+    (lowest.epoch < last.epoch && rose && (stays_far || last.evidence.has_risen())).then_some(lowest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Evidence;
 
     fn turned(losses: &[(f64, f64)]) -> Option<u64> {
         let row = |(epoch, &(trn_loss, val_loss)): (usize, &(f64, f64))| EpochRow {
             epoch: epoch as u64,
             trn_loss,
             val_loss,
+            evidence: Evidence { fell: Some(true), ..Evidence::default() },
             ..EpochRow::default()
         };
         let rows: Vec<EpochRow> = losses.iter().enumerate().map(row).collect();

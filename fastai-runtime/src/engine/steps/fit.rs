@@ -15,7 +15,7 @@ use crate::error::{Reached, ResumeError};
 use crate::metrics::{LogLoss, MeanAbsError, Measure, Probabilities, Truth, paired};
 use crate::progress::Watch;
 use crate::random::{Stream, bits};
-use crate::report::{FitSetting, StageSummary, body_lost, fit_before, inherited, lost_before};
+use crate::report::{FitSetting, body_lost, fit_before, inherited, lost_before};
 use crate::train::{
     self, Against, BestBy, Ending, EpochRow, FEWEST_TO_JUDGE, FitCurve, FitPlan, FitResult, MeanResult, Patience,
     Validation, turning_point,
@@ -36,7 +36,11 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     let (mut result, watch) = match trained {
         Ok(trained) => trained,
         Err(error) => {
-            return Err(error.lost_by(|batch| lost_before(&session.summary.stages, batch).map(StageSummary::named)));
+            let lost_by = |batch| {
+                let stage = lost_before(&session.summary.stages, batch)?;
+                Some((stage.named(), session.may_need_clip(stage.step)))
+            };
+            return Err(error.lost_by(lost_by));
         }
     };
     timed(summary, result.images, result.seconds);
@@ -100,6 +104,11 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
 }
 
 impl Session<'_> {
+    /// Whether bounding the gradients may keep step `index`, counted from 0, from losing the numbers.
+    pub(in crate::engine) fn may_need_clip(&self, index: usize) -> bool {
+        rates(self, &self.stages[index]).is_ok_and(|rates| descent(self.recipe).may_need_clip(&rates))
+    }
+
     /// Records what a step reached before it failed, unless that is nothing.
     fn record_failed(&mut self, curve: FitCurve) {
         if !curve.losses.is_empty() || !curve.epochs.is_empty() {

@@ -33,8 +33,8 @@ impl Session<'_> {
     /// Runs every step in order, then measures the resulting network.
     pub(super) fn run_steps(&mut self, began: Instant) -> Result<(), RunError> {
         self.began = began;
-        let (count, groups) = (self.stages.len(), self.learner.network().groups());
-        for index in self.next_stage()..count {
+        let (first, count, groups) = (self.next_stage(), self.stages.len(), self.learner.network().groups());
+        for index in first..count {
             let stage = self.stages[index].clone();
             self.sets.set_batch(stage.state.batch);
             self.learner.set_parts(self.snapshot.parts[index]);
@@ -63,6 +63,10 @@ impl Session<'_> {
             if self.stop.requested() {
                 return Err(RunError::Stopped(Reached::Batch));
             }
+        }
+        // Weights that no step here has put in place may be those of an earlier version, which did not check them.
+        if !self.stages[first..].iter().any(|stage| stage.step.changes_weights()) {
+            self.check_numbers()?;
         }
         // It passes images through the body in any state that the run had: in the parts that all of them fit into.
         self.learner.set_parts(self.snapshot.parts.iter().copied().max().unwrap_or(1));

@@ -63,6 +63,14 @@ pub struct Descent {
 }
 
 impl Descent {
+    /// Whether bounding the gradients, which are not yet bounded, may keep training at these rates from losing the numbers. At high
+    /// rates it does not: a step along a gradient of norm 1 is as long as the rate, and rules that scale the gradients themselves
+    /// take steps of a length that hardly depends on theirs.
+    pub(crate) fn may_need_clip(&self, rates: &[f64]) -> bool {
+        let too_high = if matches!(self.rule, OptimizerSpec::Sgd { .. }) { 1.0 } else { 0.1 };
+        self.clip == Clip::default() && rates.iter().all(|rate| *rate < too_high)
+    }
+
     /// Creates the optimizer for parameters of these layer groups.
     pub(super) fn optimizer(&self, groups: HashMap<ParamId, usize>) -> Box<dyn Optimizer> {
         let clip = self.clip;
@@ -142,5 +150,20 @@ fn agree<R: Rule>(rule: R, tolerance: f32) {
             }
         }
         assert_ne!(values(&ours), first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_of_the_gradients_is_no_cure_of_high_rates() {
+        let sgd = Descent::default();
+        assert!(sgd.may_need_clip(&[0.01, 0.1, 0.5]) && !sgd.may_need_clip(&[0.1, 1.0, 10.0]));
+        let adam = Descent { rule: OptimizerSpec::Adam { betas: [0.9, 0.999], eps: 1e-8 }, ..sgd };
+        assert!(adam.may_need_clip(&[1e-3]) && !adam.may_need_clip(&[0.5]));
+        let bounded = Descent { clip: Clip { norm: Some(1.0), value: None }, ..sgd };
+        assert!(!bounded.may_need_clip(&[0.01]), "it is bounded");
     }
 }
