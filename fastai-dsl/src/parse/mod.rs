@@ -7,7 +7,7 @@
 mod statement;
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
-use syn::buffer::TokenBuffer;
+use syn::buffer::{Cursor, TokenBuffer};
 
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
@@ -107,8 +107,12 @@ fn excess(tokens: &TokenStream) -> Option<(Span, ErrorAt)> {
     None
 }
 
-impl Parser<'_, '_> {
+impl<'a> Parser<'a, '_> {
     fn recipe(&mut self) -> (Option<Draft>, TokenStream, Option<proc_macro2::Ident>) {
+        if let Some((content, end)) = self.rust_around() {
+            // With the errors of the recipe itself, which would only come up once the rest is taken away.
+            return self.inside(content, end).recipe();
+        }
         let (doc, lints) = self.attributes();
         let mut visibility = TokenStream::new();
         if self.peek_word().as_deref() == Some("pub") {
@@ -156,6 +160,26 @@ impl Parser<'_, '_> {
             self.report_here(&c::TRAILING, "a recipe ends with its closing brace", help);
         }
         (Some(draft), visibility, Some(ident))
+    }
+
+    /// What `recipe! { .. }` holds, if that comes next, or comes after lines of `use`. A file holds the recipe alone.
+    fn rust_around(&mut self) -> Option<(Cursor<'a>, Span)> {
+        let mut inside = self.cursor;
+        while inside.ident().is_some_and(|(word, _)| word == "use") {
+            while let Some((token, rest)) = inside.token_tree() {
+                inside = rest;
+                if matches!(token, TokenTree::Punct(end) if end.as_char() == ';') {
+                    break;
+                }
+            }
+        }
+        let (_, after) = inside.ident().filter(|(word, _)| word == "recipe")?;
+        let (_, after) = after.punct().filter(|(mark, _)| mark.as_char() == '!')?;
+        let (content, span, _) = after.group(Delimiter::Brace)?;
+        let (word, uses) = if self.cursor == inside { ("recipe!", "") } else { ("use", "`use ..;`, ") };
+        let help = format!("a recipe begins with its name: take away {uses}`recipe! {{` and the last `}}`");
+        self.report_here(&c::HEADER, format!("`{word}` has no place here"), help);
+        Some((content, span.close()))
     }
 
     fn sections(&mut self, draft: &mut Draft) {
