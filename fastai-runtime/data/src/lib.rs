@@ -46,7 +46,7 @@ pub use loading::{
 pub use preflight::{AcrossFolds, FarLabels, FoldsWithout, Health, Preflight, Sizes, Together, Truncated};
 #[doc(hidden)]
 pub use row::id_prefix;
-pub use sources::{ImageFiles, Label, begins_as_image, first_rows, image_files, test_id};
+pub use sources::{CsvText, ImageFiles, Label, begins_as_image, first_rows, image_files, test_id};
 pub use splits::{cv_indices, grouped_indices, stratified_indices};
 pub use summary::summarise;
 pub use transforms::Demand;

@@ -6,7 +6,7 @@ pub(super) mod folders;
 mod given;
 pub(super) mod neighbours;
 
-pub use csv::first_rows;
+pub use csv::{CsvText, first_rows};
 pub use files::{ImageFiles, begins_as_image, image_files};
 pub use folders::test_id;
 pub use given::Label;

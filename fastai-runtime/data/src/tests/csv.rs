@@ -179,6 +179,15 @@ fn missing(ids: &[&str], files: &[&str], suffixes: &[&str]) -> String {
 }
 
 #[test]
+fn rows_are_named_by_their_line_with_any_line_end_and_after_empty_lines() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text = "id,label\na,x\n\nb,y\nnope,x\n".replace('\n', end);
+        let found = findings(&table(text, &["a.jpg", "b.jpg"]), positions(&[".jpg"]), TaskKind::SingleLabel);
+        assert!(found.len() == 1 && found[0].contains("labels.csv:5: no image"), "{end:?}: {found:#?}");
+    }
+}
+
+#[test]
 fn rows_without_their_image_are_one_finding_with_what_is_there() {
     let files = ["a.jpg", "b.jpg", "c.jpg"];
     for (ids, files, suffixes, expected) in [

@@ -12,7 +12,7 @@ use flate2::read::MultiGzDecoder;
 use super::layout::{probability, single};
 use super::{SHOWN, Submission, SubmissionCell, SubmissionFormat};
 use crate::RunError;
-use crate::data::{DataError, Finding, FindingKind, test_id};
+use crate::data::{CsvText, DataError, Finding, FindingKind, test_id};
 use crate::models::ModelMeta;
 use crate::names::first_names;
 
@@ -130,7 +130,8 @@ fn read(path: &Path, names: &Names) -> Result<Sample, RunError> {
     };
     let limit = memory::limit().unwrap_or(u64::MAX);
     // A packed file may be a bomb: one row is never more than this, and all rows together are counted.
-    let mut csv = csv::ReaderBuilder::new().flexible(true).from_reader(text.take(MOST.min(limit / 16)));
+    let mut csv =
+        csv::ReaderBuilder::new().flexible(true).from_reader(CsvText::new(text.take(MOST.min(limit / 16)), b','));
     let header: Vec<String> = csv.headers().map_err(|e| cannot(e.into()))?.iter().map(|c| c.trim().into()).collect();
     let header: Vec<String> = header.iter().map(|c| c.trim_start_matches('\u{feff}').to_string()).collect();
     if header.len() < 2 {
@@ -139,20 +140,21 @@ fn read(path: &Path, names: &Names) -> Result<Sample, RunError> {
     }
     let mut rows: Vec<csv::StringRecord> = Vec::new();
     let mut bytes = 0;
-    for row in csv.records() {
+    let mut records = csv.records();
+    while let Some(row) = records.next() {
         let row = row.map_err(|e| cannot(e.into()))?;
         bytes += ROW_BYTES + row.as_slice().len() as u64;
         if bytes > limit / 4 {
             return Err(too_large(path));
         }
         if row.len() != header.len() {
-            let line = row.position().map_or(0, csv::Position::line);
+            let line = row.position().map_or(0, |place| records.reader_mut().get_mut().line_of(place));
             let text = format!("{}:{line}: {} cells, the header has {}", path.display(), row.len(), header.len());
             return Err(no_table(path, Some(line), text));
         }
         rows.push(row);
     }
-    if csv.into_inner().limit() == 0 {
+    if csv.into_inner().into_inner().limit() == 0 {
         return Err(too_large(path));
     }
     // Usually the first column; another one if its cells name more of the images.
@@ -235,6 +237,17 @@ fn meant(meta: &ModelMeta, labels: &[String]) -> SubmissionFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_of_another_length_is_named_by_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sample.csv");
+        for end in ["\n", "\r\n", "\r"] {
+            std::fs::write(&path, ["id,label", "a,0", "", "b", ""].join(end)).unwrap();
+            let error = read(&path, &Names::new(&[], &[])).err().unwrap().to_string();
+            assert!(error.ends_with("sample.csv:4: 1 cells, the header has 2"), "{end:?}: {error}");
+        }
+    }
 
     #[test]
     fn ids_are_found_with_and_without_suffix_and_folder() {

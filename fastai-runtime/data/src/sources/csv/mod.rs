@@ -8,10 +8,10 @@ mod first_row;
 mod labels;
 mod other_column;
 mod places;
-mod quotes;
 mod rows;
 mod strangers;
 mod table;
+mod text;
 
 use std::path::{Component, Path, PathBuf};
 
@@ -30,6 +30,7 @@ use crate::row::SourceRow;
 pub(crate) use self::cells::parse_flag;
 pub use self::table::first_rows;
 pub(crate) use self::table::{open, reason};
+pub use self::text::CsvText;
 
 /// The recipe's keys of a csv source.
 pub(crate) struct CsvSource<'a> {
@@ -124,8 +125,8 @@ impl CsvSource<'_> {
             let read = match records.next() {
                 Some(Ok(record)) => Some(record),
                 Some(Err(error)) => {
-                    let line = error.position().map(::csv::Position::line);
-                    findings.push(table(line), format!("{}:{}", path.display(), reason(&error)));
+                    let line = error.position().map(|place| records.reader_mut().get_mut().line_of(place));
+                    findings.push(table(line), format!("{}:{}", path.display(), reason(&error, line)));
                     whole = false;
                     None
                 }
@@ -144,7 +145,8 @@ impl CsvSource<'_> {
                 break;
             }
             if let Some(record) = record {
-                let line = record.position().map_or(number + 1, ::csv::Position::line);
+                let place = record.position();
+                let line = place.map_or(number + 1, |place| records.reader_mut().get_mut().line_of(place));
                 let columns = match &columns {
                     Some(columns) => columns,
                     None => {

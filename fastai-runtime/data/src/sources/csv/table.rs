@@ -6,11 +6,11 @@ use std::path::Path;
 
 use fastai_dsl::Encoding;
 
-use super::quotes::Quotes;
+use super::text::CsvText;
 use crate::memory;
 
 /// The rows of a csv file as text; none of them is a header.
-pub(crate) type CsvRecords = ::csv::Reader<Quotes<Box<dyn Read>>>;
+pub(crate) type CsvRecords = ::csv::Reader<CsvText<Box<dyn Read>>>;
 
 /// Bytes at the start of a file that tell its kind.
 const START: usize = 4096;
@@ -100,9 +100,9 @@ pub(crate) fn open(path: &Path, delimiter: char, encoding: Encoding) -> Result<C
         }
     };
     let delimiter = delimiter as u8;
-    let quotes = Quotes::new(text, delimiter);
+    let text = CsvText::new(text, delimiter);
     // The reader skips a byte order mark by itself.
-    Ok(::csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(quotes))
+    Ok(::csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text))
 }
 
 /// The first rows of a csv file, header included, as far as it can be read.
@@ -111,11 +111,11 @@ pub fn first_rows(path: &Path, delimiter: char, encoding: Encoding, count: usize
     reader.records().take(count).map_while(Result::ok).collect()
 }
 
-/// Says what is wrong with a row that cannot be read.
-pub(crate) fn reason(error: &::csv::Error) -> String {
+/// Says what is wrong with a row that cannot be read, and that begins in this line, if that is known.
+pub(crate) fn reason(error: &::csv::Error, line: Option<u64>) -> String {
     match error.kind() {
-        ::csv::ErrorKind::Utf8 { pos, .. } => {
-            let line = pos.as_ref().map_or(1, ::csv::Position::line);
+        ::csv::ErrorKind::Utf8 { .. } => {
+            let line = line.unwrap_or(1);
             format!("{line}: this line is not UTF-8: save the file as UTF-8, or say `encoding: latin1`")
         }
         _ => format!(" {error}"),
@@ -226,8 +226,12 @@ mod tests {
             finding.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&finding).to_string()
         })?;
         let mut rows = Vec::new();
-        for record in reader.records() {
-            let record = record.map_err(|error| reason(&error))?;
+        let mut records = reader.records();
+        while let Some(record) = records.next() {
+            let record = record.map_err(|error| {
+                let line = error.position().map(|place| records.reader_mut().get_mut().line_of(place));
+                reason(&error, line)
+            })?;
             rows.push(record.iter().map(str::to_string).collect());
         }
         Ok(rows)
@@ -260,7 +264,9 @@ mod tests {
             "this is UTF-8 by its byte order mark (leave `encoding` out), and no Latin-1, as `encoding` says"
         );
         let error = rows(b"id,breed\na,x\n\xe9,y\n", ',', Encoding::Utf8).unwrap_err();
-        assert_eq!(error, "3: this line is not UTF-8: save the file as UTF-8, or say `encoding: latin1`");
+        let not_utf8 = "3: this line is not UTF-8: save the file as UTF-8, or say `encoding: latin1`";
+        assert_eq!(error, not_utf8);
+        assert_eq!(rows(b"id,breed\r\na,x\r\n\xe9,y\r\n", ',', Encoding::Utf8).unwrap_err(), not_utf8);
     }
 
     #[test]

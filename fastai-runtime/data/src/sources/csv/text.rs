@@ -1,19 +1,23 @@
-//! Detects unterminated quotes and endless rows in csv files.
+//! The text of a csv file on its way to the csv reader: where rows begin, unterminated quotes and endless rows.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
 
 /// Most bytes of a row. A row of 65,536 columns is shorter; only an unterminated quote or a file of another kind is longer.
 const MAX_ROW: u64 = 8 << 20;
 
-/// Forwards the bytes that it reads, tracks the start of the open quote, and ends at a row that is too long, which the csv
-/// reader would keep in memory.
+/// Forwards the bytes of a csv file, knows in which line each row and the open quote begin, and ends at a row that is too long,
+/// which the csv reader would keep in memory.
 ///
-/// The csv reader silently treats everything after an unterminated quote as one cell. This reader uses the same definitions
-/// of a quote and of a line end.
-pub(crate) struct Quotes<R> {
+/// The csv reader silently treats everything after an unterminated quote as one cell. It takes the `\n` of `\r\n` and empty
+/// lines for the start of the row after them, so that its own line numbers are too low. This reader uses the same definitions of
+/// a quote and of a row's end; a line ends with `\n`, `\r\n` or `\r`.
+pub struct CsvText<R> {
     inner: R,
     delimiter: u8,
     state: Cell,
+    /// The last byte.
+    before: u8,
     /// Bytes so far.
     at: u64,
     /// Line of the next byte, from 1.
@@ -22,6 +26,8 @@ pub(crate) struct Quotes<R> {
     opened: u64,
     /// Where the row begins: the byte and its line.
     row: (u64, u64),
+    /// The first byte of each row, and its line, of rows that [`line_of`](Self::line_of) was not asked about yet.
+    begun: VecDeque<(u64, u64)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,17 +42,35 @@ enum Cell {
     Closed,
 }
 
-impl<R> Quotes<R> {
-    pub(crate) fn new(inner: R, delimiter: u8) -> Self {
-        Quotes { inner, delimiter, state: Cell::Start, at: 0, line: 1, opened: 0, row: (0, 1) }
+impl<R> CsvText<R> {
+    /// The text that `inner` reads, whose cells are parted by `delimiter`.
+    pub fn new(inner: R, delimiter: u8) -> Self {
+        let (state, begun) = (Cell::Start, VecDeque::new());
+        CsvText { inner, delimiter, state, before: 0, at: 0, line: 1, opened: 0, row: (0, 1), begun }
     }
 
     /// Returns the line of the quote that is still open after all bytes read.
-    pub(crate) fn open(&self) -> Option<u64> {
+    pub fn open(&self) -> Option<u64> {
         (self.state == Cell::Quoted).then_some(self.opened)
     }
 
+    /// The line, from 1, in which the row begins that the csv reader found at `place`. Rows are asked about in their order.
+    pub fn line_of(&mut self, place: &::csv::Position) -> u64 {
+        while self.begun.front().is_some_and(|(byte, _)| *byte < place.byte()) {
+            self.begun.pop_front();
+        }
+        self.begun.front().map_or(self.line, |(_, line)| *line)
+    }
+
+    /// What it reads from.
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
+
     fn byte(&mut self, byte: u8) {
+        if self.at == self.row.0 && !matches!(byte, b'\n' | b'\r') {
+            self.begun.push_back(self.row);
+        }
         self.state = match (self.state, byte) {
             (Cell::Quoted, b'"') => Cell::Closed,
             (Cell::Quoted, _) => Cell::Quoted,
@@ -61,7 +85,8 @@ impl<R> Quotes<R> {
             (Cell::Start, 0xef | 0xbb | 0xbf) if self.at < 3 => Cell::Start,
             _ => Cell::Plain,
         };
-        self.line += u64::from(byte == b'\n');
+        self.line += u64::from(byte == b'\r' || byte == b'\n' && self.before != b'\r');
+        self.before = byte;
         self.at += 1;
         if matches!(byte, b'\n' | b'\r') && self.state == Cell::Start {
             self.row = (self.at, self.line);
@@ -69,7 +94,7 @@ impl<R> Quotes<R> {
     }
 }
 
-impl<R: Read> Read for Quotes<R> {
+impl<R: Read> Read for CsvText<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         for byte in &buffer[..count] {
@@ -95,9 +120,9 @@ mod tests {
     use super::*;
 
     fn open(text: &str) -> Option<u64> {
-        let mut quotes = Quotes::new(text.as_bytes(), b',');
-        io::copy(&mut quotes, &mut io::sink()).unwrap();
-        quotes.open()
+        let mut text = CsvText::new(text.as_bytes(), b',');
+        io::copy(&mut text, &mut io::sink()).unwrap();
+        text.open()
     }
 
     #[test]
@@ -105,7 +130,7 @@ mod tests {
         let said = |begin: &str| {
             let mut text = begin.as_bytes().to_vec();
             text.resize(text.len() + (MAX_ROW as usize) + (1 << 20), b'x');
-            io::copy(&mut Quotes::new(&text[..], b','), &mut io::sink()).unwrap_err().to_string()
+            io::copy(&mut CsvText::new(&text[..], b','), &mut io::sink()).unwrap_err().to_string()
         };
         assert_eq!(said("a,b\nc,d"), "the row that begins in line 2 has more than 8 MiB; is this a csv file?");
         let quoted = said("a,b\nc,d\ne,\"f\ng");
@@ -115,7 +140,32 @@ mod tests {
         );
         // Many rows may have more together.
         let rows = "a,b\n".repeat(3 << 20);
-        io::copy(&mut Quotes::new(rows.as_bytes(), b','), &mut io::sink()).unwrap();
+        io::copy(&mut CsvText::new(rows.as_bytes(), b','), &mut io::sink()).unwrap();
+    }
+
+    #[test]
+    fn rows_have_the_line_in_which_they_begin() {
+        let lines = |text: &str| -> Vec<u64> {
+            let text = CsvText::new(text.as_bytes(), b',');
+            let mut reader = ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
+            let mut records = reader.records();
+            let mut lines = Vec::new();
+            while let Some(record) = records.next() {
+                let place = record.unwrap().position().unwrap().clone();
+                lines.push(records.reader_mut().get_mut().line_of(&place));
+            }
+            lines
+        };
+        for end in ["\n", "\r\n", "\r"] {
+            let said = |text: &str| lines(&text.replace('\n', end));
+            assert_eq!(said("id,label\na,x\nb,y\n"), [1, 2, 3], "{end:?}");
+            assert_eq!(said("\u{feff}id,label\na,x\nb,y"), [1, 2, 3], "{end:?}");
+            assert_eq!(said("\n\nid,label\n\na,x\n\n\nb,y\n\n"), [3, 5, 8], "{end:?}");
+            assert_eq!(said("id,\"a\n\nb\"\nc,\"d\n\"\ne,f\n"), [1, 4, 6], "{end:?}");
+            // Rows as short as can be, over several buffers of the csv reader.
+            assert_eq!(said(&"a\n".repeat(30_000)), (1..=30_000).collect::<Vec<u64>>(), "{end:?}");
+        }
+        assert_eq!(lines("a\r\nb\nc\rd\n\re"), [1, 2, 3, 4, 6]);
     }
 
     #[test]
