@@ -114,15 +114,18 @@ impl CourseWatch {
         let counts = |verdict: &Verdict| fit.ending == Ending::Complete || verdict.judgement().course.is_failure();
         let verdict = verdict.filter(counts);
         let note = |line: String| Some(CourseNote::Note(line));
-        let before_that = |kept: u64| format!("the best epoch, {kept}, lies before that and was kept");
+        let was_kept = |kept: u64, since: u64| {
+            let before = if kept < since { "lies before that and " } else { "" };
+            format!("the best epoch, {kept}, {before}was kept")
+        };
         match verdict.filter(|verdict| verdict.judgement().course.is_failure()) {
             Some(Verdict::Holds(found)) => {
                 let found = self.merged(found, fit.last().unwrap_or(last));
                 return (Some(found), self.told(&found));
             }
             Some(Verdict::Escaped { later, kept }) => {
-                let line = self.line(&self.merged(later, last));
-                return (None, note(format!("{line}; {}", before_that(kept))));
+                let found = self.merged(later, last);
+                return (None, note(format!("{}; {}", self.line(&found), was_kept(kept, found.epoch))));
             }
             None => {}
         }
@@ -133,7 +136,7 @@ impl CourseWatch {
         if let Some(strongest) = self.strongest() {
             let found = strongest.up_to(last);
             let so = match fit.kept {
-                Some(kept) if kept < found.epoch => before_that(kept),
+                Some(kept) if kept < found.epoch => was_kept(kept, found.epoch),
                 None if !against.is_back(last) => return (Some(found), self.told(&found)),
                 _ => "the losses came back from that by the end of the fit".to_string(),
             };
@@ -142,7 +145,9 @@ impl CourseWatch {
         let line = match verdict {
             None => return (None, None),
             Some(Verdict::Holds(found)) => self.line(&found),
-            Some(Verdict::Escaped { later, kept }) => format!("{}; {}", self.line(&later), before_that(kept)),
+            Some(Verdict::Escaped { later, kept }) => {
+                format!("{}; {}", self.line(&later), was_kept(kept, later.epoch))
+            }
         };
         (held, note(line))
     }
@@ -200,13 +205,17 @@ mod tests {
     /// Two classes, of which a constant answer costs 0.69.
     const CLASSES: Against = Against {
         constant: 0.69,
+        began: None,
         first: None,
         before: None,
         trains_body: false,
         followed: false,
         few: false,
-        still: false,
+        falls: None,
     };
+
+    /// Losses of batches that fall beyond doubt.
+    const FALLING: [f64; 6] = [0.8, 0.79, 0.78, 0.77, 0.76, 0.75];
 
     /// Watches the epochs of `(trn_loss, val_loss)`; returns the watch, the warnings with their epochs, and the end.
     fn watched(
@@ -216,7 +225,7 @@ mod tests {
         kept: Option<u64>,
     ) -> (CourseWatch, Vec<(u64, String)>, Conclusion) {
         let mut watch = CourseWatch::new(STEP.to_string(), FitSetting::default(), Some(against), inherited);
-        let mut at = Midway { batch_losses: vec![0.8], ..Midway::default() };
+        let mut at = Midway { batch_losses: FALLING.to_vec(), ..Midway::default() };
         let mut warned = Vec::new();
         for (epoch, &(trn_loss, val_loss)) in (0..).zip(losses) {
             let metrics = vec![("accuracy".to_string(), 0.5)];
@@ -362,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_best_epoch_before_the_course_is_said_to_be_kept() {
+    fn a_best_epoch_that_was_kept_is_said_to_lie_before_the_course_where_it_does() {
         let (warned, judgement, remark) = watch(&[(0.4, 0.3), (8e10, 2.99e18)], Some(0));
         assert_eq!((warned.len(), judgement), (1, None));
         let kept = format!("{}; the best epoch, 0, lies before that and was kept", warned[0].1);
@@ -370,7 +379,8 @@ mod tests {
         let (warned, judgement, remark) = watch(&[(0.3, 0.25), (0.2, 0.2), (0.1, 0.25)], Some(1));
         assert!(warned.is_empty() && judgement.is_none());
         let line = line_of(remark);
-        assert!(line.contains("overfitting from epoch 1 on") && line.contains("; the best epoch, 1, lies"), "{line}");
+        assert!(line.contains("overfitting from epoch 1 on"), "{line}");
+        assert!(line.ends_with("; the best epoch, 1, was kept"), "{line}");
     }
 
     #[test]

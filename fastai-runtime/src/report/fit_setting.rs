@@ -9,6 +9,8 @@ pub struct FitSetting {
     pub body: BodyState,
     /// Whether the body has batch norms.
     pub batch_norm: bool,
+    /// Whether the weight decay may by itself pull the weights to 0.
+    pub strong_decay: bool,
     /// Where a finder stands.
     pub finder: Finder,
     /// The same call with more epochs; `None` where the recipe is not known.
@@ -29,13 +31,21 @@ pub enum Finder {
 /// That of a `fit` of which nothing is known: what holds for most.
 impl Default for FitSetting {
     fn default() -> Self {
-        FitSetting { body: BodyState::Unfrozen, batch_norm: true, finder: Finder::Absent, longer: None }
+        FitSetting {
+            body: BodyState::Unfrozen,
+            batch_norm: true,
+            strong_decay: false,
+            finder: Finder::Absent,
+            longer: None,
+        }
     }
 }
 
 impl FitSetting {
     /// The setting of step `index` of `recipe`, counted from 0, which trains with the body in that state.
     pub fn of(recipe: &Recipe, index: usize, body: BodyState) -> Self {
+        /// Usual weight decays lie between 1e-5 and 1e-2.
+        const STRONG: f64 = 0.1;
         let batch_norm = recipe.model().facts().has_batch_norm();
         let Some(Step::Fit(fit)) = recipe.steps().get(index) else {
             return FitSetting { body, batch_norm, ..FitSetting::default() };
@@ -48,7 +58,8 @@ impl FitSetting {
         } else {
             Finder::Absent
         };
-        FitSetting { body, batch_norm, finder, longer: Some(recipe.shown(&Step::Fit(longer(fit)))) }
+        let strong_decay = fit.wds.iter().any(|wd| *wd >= STRONG);
+        FitSetting { body, batch_norm, strong_decay, finder, longer: Some(recipe.shown(&Step::Fit(longer(fit)))) }
     }
 }
 
@@ -97,6 +108,17 @@ mod tests {
             assert_eq!(said, longer, "{call}");
             assert!(setting(&format!("{said};")).longer.is_some(), "{said}");
         }
+    }
+
+    #[test]
+    fn a_weight_decay_is_strong_from_a_tenth_on() {
+        let calls = [
+            "fit(0.01, 4, wds = 1);",
+            "fit(0.01, 4, wds = [0, 0.01, 0.1]);",
+            "fit(0.01, 4, wds = 0.01);",
+            "fit(0.01, 4);",
+        ];
+        assert_eq!(calls.map(|call| setting(call).strong_decay), [true, true, false, false]);
     }
 
     #[test]

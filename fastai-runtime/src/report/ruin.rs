@@ -35,7 +35,7 @@ pub fn name(course: Course) -> &'static str {
         Course::FarOff => "far above a constant answer",
         Course::Worsened => "getting worse",
         Course::Overfitting => "overfitting",
-        Course::TooSlow => "too slow",
+        Course::Stalled => "standing still",
         Course::Underfitting => "underfitting",
     }
 }

@@ -174,7 +174,7 @@ pub(super) fn did(course: Course) -> &'static str {
         Course::FarOff => "stayed far above a constant answer",
         Course::Worsened => "got worse",
         Course::Overfitting => "overfitted",
-        Course::TooSlow => "trained too slowly",
+        Course::Stalled => "stood still",
         Course::Underfitting => "underfitted",
     }
 }

@@ -74,10 +74,17 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
     let since = if end.is_some() { format!("from epoch {epoch} on") } else { format!("in epoch {epoch}") };
     match course {
         Course::Diverged => format!("diverged {since} ({losses}): the learning rate is too high; {}", lower(setting)),
-        Course::SameAnswer => format!(
-            "the same answer for every image from epoch {epoch} on ({losses}): units of the network died, which rates too high \
-             do, and more epochs do not wake them; go back to a model from before, or start anew, with a tenth of the rates"
-        ),
+        Course::SameAnswer => {
+            let [cause, of_it] = if setting.strong_decay {
+                ["rates too high or so strong a weight decay (`wds`) cause", " or of `wds`"]
+            } else {
+                ["rates too high cause", ""]
+            };
+            format!(
+                "the same answer for every image from epoch {epoch} on ({losses}): units of the network died, which {cause}, and \
+                 more epochs do not wake them; go back to a model from before, or start anew, with a tenth of the rates{of_it}"
+            )
+        }
         Course::Collapsed => format!(
             "collapsed {since} ({losses}): the losses fell back to those of a constant answer; the learning rate is too high, \
              take a tenth of it"
@@ -89,11 +96,7 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
             )
         }
         Course::NothingLearned => {
-            let next = match setting.finder {
-                Finder::Absent => "look for one with `let lr = lr_find(or = 1e-3);`",
-                Finder::OfOthers => "take that of the recipe's `lr_find`",
-                Finder::OfItsRates => "try a tenth of it, and ten times it",
-            };
+            let next = other_rate(setting);
             format!(
                 "nothing learned from epoch {epoch} on ({losses}): the losses stay at those of a constant answer; the learning \
                  rate is too high or too low, {next}"
@@ -124,20 +127,31 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
                  training loss falls below what holds for new images. {next}"
             )
         }
-        Course::TooSlow => {
-            let next = match setting.finder {
-                Finder::Absent => "look for one with `let lr = lr_find(or = 1e-3);`, or take ten times it",
-                Finder::OfOthers => "take that of the recipe's `lr_find`, or ten times it",
-                Finder::OfItsRates => "take ten times it",
+        Course::Stalled => {
+            let [cause, next] = if judgement.is_held_up() {
+                let cause = "the training loss is far above the validation loss, as much dropout or strong augmentation leaves it";
+                [cause, "take less of that"]
+            } else {
+                let cause = "the learning rate may be too low or too high, or the fit too short to show it";
+                [cause, other_rate(setting)]
             };
             format!(
-                "too slow in epoch {epoch} ({losses}): the losses of the batches fell by no more than chance explains; the \
-                 learning rate is too low, and more epochs are no remedy; {next}"
+                "standing still in epoch {epoch} ({losses}): the losses of the batches fell by no more than chance explains; \
+                 {cause}; {next}"
             )
         }
         Course::Underfitting => {
             format!("underfitting in epoch {epoch} ({losses}): both losses are still high; {}", more(setting))
         }
+    }
+}
+
+/// The advice on a rate of which it is not known whether it is too high or too low.
+fn other_rate(setting: &FitSetting) -> &'static str {
+    match setting.finder {
+        Finder::Absent => "look for one with `let lr = lr_find(or = 1e-3);`",
+        Finder::OfOthers => "take that of the recipe's `lr_find`",
+        Finder::OfItsRates => "try a tenth of it, and ten times it",
     }
 }
 
@@ -225,7 +239,8 @@ pub fn hindsight(summary: &Summary) -> Markup {
                     "its network is the final one, which " code { "predict" } " uses without " code { "--tta" } " and "
                     code { "submit" } " with " code { "--no-tta" } "."
                 } @else {
-                    code { "keep_best" } " and " code { "save" } " keep such a stage."
+                    code { "save(\"best\");" } " after that step keeps its network; " code { "keep_best" }
+                    " chooses among the epochs of one " code { "fit" } " only."
                 }
             }
         }
@@ -318,8 +333,18 @@ pub(super) mod tests {
         assert!(far_off.contains("the learning rate is too high") && !far_off.contains("train longer"), "{far_off}");
         let worse = said(Course::Worsened, &found);
         assert!(worse.ends_with("and the learning rate may be too high; take a tenth of it"), "{worse}");
-        let slow = said(Course::TooSlow, &found);
-        assert!(slow.ends_with("too low, and more epochs are no remedy; take ten times it"), "{slow}");
+        let stalled = said(Course::Stalled, &found);
+        assert!(stalled.ends_with("or the fit too short to show it; try a tenth of it, and ten times it"), "{stalled}");
+        let held_up = Judgement { trn_loss: 4.759, val_loss: 0.729, ..judged(Course::Stalled, 29) };
+        let held_up = super::course(&held_up, &absent);
+        assert!(held_up.contains("as much dropout") && !held_up.contains("rate"), "{held_up}");
+        let decayed = FitSetting { strong_decay: true, ..absent.clone() };
+        assert!(said(Course::SameAnswer, &absent).ends_with(" with a tenth of the rates"));
+        let died = said(Course::SameAnswer, &decayed);
+        assert!(
+            died.contains("so strong a weight decay (`wds`)") && died.ends_with("of the rates or of `wds`"),
+            "{died}"
+        );
         let longer = said(Course::Underfitting, &found);
         assert!(longer.ends_with("; train longer, `fit(lr, 3, cycle_len = 1, cycle_mult = 2);`"), "{longer}");
         assert!(
@@ -366,7 +391,11 @@ pub(super) mod tests {
         };
         let text = hindsight(&summary).into_string();
         assert!(text.contains("step 4 <code>fit(0.1, 1)</code> had reached f2 0.9000, 0.0500 better"), "{text}");
-        assert!(text.contains("keep_best") && text.contains("class=\"soft\"") && text.contains("overlap"), "{text}");
+        assert!(
+            text.contains(" after that step keeps its network") && text.contains("of one <code>fit</code>"),
+            "{text}"
+        );
+        assert!(text.contains("class=\"soft\"") && text.contains("overlap"), "{text}");
         summary.stages[1].evaluation = Some(evaluation("f2", 0.9, [0.89, 0.91]));
         summary.r#final = Some(evaluation("f2", 0.85, [0.84, 0.86]));
         let text = hindsight(&summary).into_string();

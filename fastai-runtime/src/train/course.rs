@@ -1,9 +1,9 @@
-//! What the epochs of a `fit` say: divergence, a network that fell silent, damage, overfitting, a loss that gets worse,
-//! underfitting.
+//! What the epochs of a `fit` say: divergence, a network that fell silent, damage, overfitting, a loss that gets worse or stands
+//! still, underfitting.
 
 use super::curves::EpochRow;
-use super::evidence::{BY_CHANCE, have_fallen};
-use super::judgement::{Course, Judgement};
+use super::evidence::{BY_CHANCE, falls};
+use super::judgement::{Course, Judgement, is_held_up};
 use super::recorder::{risen_from, turning_point};
 
 /// A validation loss above the constant answer's by this factor is far from any answer of a network that works, if training
@@ -29,6 +29,11 @@ const DAMAGED: f64 = 1.25;
 const HIGH: f64 = 0.5;
 /// A fit that leaves more than this share of a validation loss far above the constant answer's hardly lowers it.
 const HARDLY_LOWERED: f64 = 0.7;
+/// Training that leads its loss to above the one it began with and the constant answer's by this factor has too high a rate, however
+/// much a few images scatter.
+const LED_OFF: f64 = 5.0;
+/// A validation loss above its lowest one by this factor rises, and more epochs are no remedy, whether or not chance explains it.
+const RISES: f64 = 1.05;
 /// The training loss is far below the validation loss if it is less than this share of it.
 const FAR_BELOW: f64 = 0.6;
 /// A validation loss is above a constant answer's if it is so by more than this many of its standard errors.
@@ -48,6 +53,8 @@ pub const FEWEST_TO_JUDGE: usize = 8;
 pub struct Against {
     /// The mean loss of the best constant answer; positive.
     pub constant: f64,
+    /// The loss of the first batch of the `fit`.
+    pub began: Option<f64>,
     /// The loss that the `fit` began with, as far above that of its first batch as chance may have put it.
     pub first: Option<f64>,
     /// The validation loss after the `fit` before this one.
@@ -59,16 +66,18 @@ pub struct Against {
     /// Whether there are too few validation images to judge by their loss: only the training loss counts then, and a validation
     /// loss that is no number.
     pub few: bool,
-    /// Whether the losses of the `fit`'s batches fell by no more than chance explains; no for a `fit` of a few batches.
-    pub still: bool,
+    /// Whether the losses of the `fit`'s batches fall: beyond doubt, or by no more than chance explains; `None` where a few batches
+    /// do not tell.
+    pub falls: Option<bool>,
 }
 
 impl Against {
     /// The same conditions for a fit with these losses of batches. The first of them says how the fit began, but for what chance
     /// makes of a few images.
     pub fn begun_with(self, batch_losses: &[f64]) -> Self {
-        let first = batch_losses.first().map(|first| first * (BY_CHANCE * scatter_of_logs(batch_losses)).exp());
-        Against { first, still: have_fallen(batch_losses) == Some(false), ..self }
+        let began = batch_losses.first().copied();
+        let first = began.map(|began| began * (BY_CHANCE * scatter_of_logs(batch_losses)).exp());
+        Against { began, first, falls: falls(batch_losses), ..self }
     }
 
     /// Whether a loss is as low as that of a network that works may be.
@@ -123,11 +132,28 @@ impl Against {
         row.trn_loss > RAISED * lowest || self.before.is_some_and(above)
     }
 
-    /// Whether the losses are far above the constant answer's, were so before the fit, and hardly fell.
-    fn stays_far_off(&self, row: &EpochRow) -> bool {
+    /// Whether the losses are far above the constant answer's, and were so before the fit and hardly fell, or training led them
+    /// there.
+    fn is_far_off(&self, row: &EpochRow) -> bool {
         let far = |loss: f64| loss > NEAR * self.constant;
         let hardly_lowered = |before: f64| far(before) && row.val_loss > HARDLY_LOWERED * before;
-        far(row.val_loss) && far(row.trn_loss) && self.before.is_some_and(hardly_lowered)
+        let led_off = |began: f64| row.trn_loss > LED_OFF * began.max(self.constant);
+        let is_off = self.before.is_some_and(hardly_lowered) || self.began.is_some_and(led_off);
+        far(row.val_loss) && far(row.trn_loss) && is_off
+    }
+
+    /// Whether the losses of enough batches stand still where a network has learned nothing, or where dropout holds them.
+    fn has_stalled(&self, row: &EpochRow) -> bool {
+        let by_dropout = row.trn_loss > NEAR * self.constant && is_held_up(row.trn_loss, row.val_loss);
+        self.falls == Some(false) && (self.says_nothing(row) || by_dropout)
+    }
+
+    /// Whether more epochs are likely to lower the losses: training lowers its own to the end, and the validation loss does not rise.
+    fn goes_on_falling(&self, epochs: &[EpochRow]) -> bool {
+        let [.., last] = epochs else { return false };
+        let lowest = epochs.iter().map(|row| row.val_loss).fold(f64::INFINITY, f64::min);
+        let lowers = epochs.iter().rev().nth(1).is_none_or(|earlier| last.trn_loss <= earlier.trn_loss);
+        self.falls == Some(true) && lowers && last.val_loss <= RISES * lowest
     }
 
     /// Whether the answers are alike and wrong. The right answer may be the same for all validation images, and a network that
@@ -226,7 +252,8 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
         return found(Course::Overfitting, turn);
     }
     let (risen, fell) = (risen_from(epochs).filter(rose), last.evidence.fell);
-    if let Some(lowest) = risen.filter(|_| fell == Some(false) && !against.says_nothing(last)) {
+    let stands = |lowest: &&EpochRow| fell == Some(false) && last.trn_loss > KNEW * lowest.trn_loss;
+    if let Some(lowest) = risen.filter(stands).filter(|_| !against.says_nothing(last)) {
         return found(Course::Worsened, lowest);
     }
     let only_by_heart = |row: &EpochRow| {
@@ -240,14 +267,18 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     let high = last.trn_loss > HIGH * constant && last.val_loss > HIGH * constant;
     // More of what made it worse is no remedy.
     let raised = before.is_some_and(|before| last.val_loss > DAMAGED * before) || (risen.is_some() && fell.is_none());
-    let course = if against.stays_far_off(last) {
-        Course::FarOff
-    } else if against.still && against.says_nothing(last) {
-        Course::TooSlow
+    if !high || raised || followed {
+        return None;
+    }
+    if against.is_far_off(last) {
+        found(Course::FarOff, last)
+    } else if against.has_stalled(last) {
+        found(Course::Stalled, last)
+    } else if against.goes_on_falling(epochs) {
+        found(Course::Underfitting, last)
     } else {
-        Course::Underfitting
-    };
-    found(course, last).filter(|_| high && !raised && !followed)
+        None
+    }
 }
 
 /// Names the course of a `fit` that goes on, after the epochs so far, as soon as it is certain enough that the rest of the fit
@@ -279,7 +310,7 @@ pub fn certain(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
             lasts && against.before.is_some_and(half_lost)
         }
         Course::NothingLearned => lasts && against.is_raised(last),
-        Course::FarOff | Course::Worsened | Course::Overfitting | Course::TooSlow | Course::Underfitting => false,
+        Course::FarOff | Course::Worsened | Course::Overfitting | Course::Stalled | Course::Underfitting => false,
     };
     is_certain.then_some(found)
 }
@@ -310,7 +341,7 @@ impl Verdict {
         let then = judge(&epochs[..=kept as usize], against).filter(|then| then.course.is_failure() || same(then));
         // Losses that are high in the end and were not in the kept epoch are no want of training.
         let later =
-            whole.filter(|whole| !matches!(whole.course, Course::FarOff | Course::TooSlow | Course::Underfitting));
+            whole.filter(|whole| !matches!(whole.course, Course::FarOff | Course::Stalled | Course::Underfitting));
         then.map(Verdict::Holds).or(later.map(|later| Verdict::Escaped { later, kept }))
     }
 

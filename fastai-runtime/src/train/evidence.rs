@@ -13,6 +13,12 @@ const LEAST_PROBABLE: f64 = 0.01;
 /// Chance explains what differs by no more than so many standard deviations, or standard errors of a mean.
 pub(super) const BY_CHANCE: f64 = 2.0;
 
+/// What differs by more standard errors than these is beyond doubt, and advice may rest on it.
+const BEYOND_DOUBT: f64 = 3.0;
+
+/// Fewest batches among which a fall at a rate that fits would show.
+const ENOUGH_TO_FALL: usize = 20;
+
 /// What the losses of single validation images, and those of the batches, tell of an epoch's losses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -27,8 +33,9 @@ pub struct Evidence {
     /// The same, against the losses before the fit.
     #[serde(default)]
     pub harm: Option<f64>,
-    /// Whether the losses of the batches fell by more than chance explains since the middle of the earlier epoch with the lowest
-    /// validation loss; `None` in the first epoch, for too few batches, and in records of earlier versions.
+    /// Whether the losses of the batches fell by more than chance explains since the earlier epoch with the lowest validation
+    /// loss began, or since its middle if it is the first one; `None` in the first epoch, for too few batches, and in records of
+    /// earlier versions.
     #[serde(default)]
     pub fell: Option<bool>,
 }
@@ -40,10 +47,10 @@ pub struct LowestLosses {
     pub val_loss: f64,
     /// The loss of each image.
     pub of_images: Vec<f64>,
-    /// Number of batches of the fit up to the middle of the epoch; 0 in records of earlier versions. The first batches of a fit
-    /// may lie far above all others, and a single one may be an epoch.
-    #[serde(default)]
-    pub middle: usize,
+    /// Number of batches of the fit before the epoch, or up to its middle if it is the first: the first batches of a fit may lie
+    /// far above all others, and a single one may be an epoch. 0 in records of earlier versions.
+    #[serde(default, alias = "middle")]
+    pub since: usize,
 }
 
 impl Evidence {
@@ -60,11 +67,11 @@ impl Evidence {
         let losses = &measured.losses;
         let rise = lowest.as_ref().and_then(|lowest| raised_by_chance(&lowest.of_images, losses, draw));
         let harm = before.and_then(|before| raised_by_chance(before, losses, draw));
-        let fell = lowest.as_ref().and_then(|lowest| have_fallen(batches.get(lowest.middle..)?));
+        let fell = lowest.as_ref().and_then(|lowest| have_fallen(batches.get(lowest.since..)?));
         let is_lowest = lowest.as_ref().is_none_or(|lowest| measured.loss < lowest.val_loss);
         if is_lowest && measured.loss.is_finite() {
-            let middle = began + batches.len().saturating_sub(began) / 2;
-            *lowest = Some(LowestLosses { val_loss: measured.loss, of_images: losses.clone(), middle });
+            let since = if began == 0 { batches.len() / 2 } else { began };
+            *lowest = Some(LowestLosses { val_loss: measured.loss, of_images: losses.clone(), since });
         }
         Evidence { error: standard_error(losses), rise, harm, fell }
     }
@@ -93,15 +100,27 @@ fn raised_by_chance(then: &[f64], now: &[f64], draw: &mut dyn FnMut() -> u64) ->
     by_chance(&differences, draw)
 }
 
-/// Whether the second half of the losses of batches lies below the first by more than chance explains: by more than two standard
-/// errors of the difference between the means of their logarithms. `None` for fewer than six losses.
+/// Whether the second half of the losses of batches lies below the first by more than chance explains. `None` for fewer than six
+/// losses.
 pub(super) fn have_fallen(losses: &[f64]) -> Option<bool> {
+    fell_by(losses, BY_CHANCE)
+}
+
+/// Whether the losses of a fit's batches fall: beyond doubt, or not though there are enough batches to see it. `None` where neither
+/// is known.
+pub(super) fn falls(losses: &[f64]) -> Option<bool> {
+    fell_by(losses, BEYOND_DOUBT).filter(|fell| *fell || losses.len() >= ENOUGH_TO_FALL)
+}
+
+/// Whether the second half of the losses lies below the first by more than so many standard errors of the difference between the
+/// means of their logarithms.
+fn fell_by(losses: &[f64], errors: f64) -> Option<bool> {
     /// Fewer losses in a half do not say how they scatter.
     const FEWEST: usize = 3;
     let logs: Vec<f64> = losses.iter().map(|loss| loss.ln()).filter(|log| log.is_finite()).collect();
     let (early, late) = logs.split_at(logs.len() / 2);
     let error = |half: &[f64]| standard_error(half).unwrap_or(0.0);
-    (early.len() >= FEWEST).then(|| mean(early) - mean(late) > BY_CHANCE * error(early).hypot(error(late)))
+    (early.len() >= FEWEST).then(|| mean(early) - mean(late) > errors * error(early).hypot(error(late)))
 }
 
 /// Standard error of a mean; `None` for fewer than two numbers, or where one is not finite.
@@ -171,6 +190,38 @@ mod tests {
         };
         assert_eq!([0.8, 1.0, 1.2].map(|factor| have_fallen(&around(factor)).unwrap()), [true, false, false]);
         assert_eq!((have_fallen(&[2.0; 5]), have_fallen(&[2.0; 6])), (None, Some(false)));
+    }
+
+    #[test]
+    fn a_fall_that_few_batches_do_not_show_is_not_known() {
+        // An untrained head, in batches of eight: one epoch of 48 images, and what the next ones add.
+        let begun = [3.1, 1.75, 0.72, 1.18, 0.99, 2.06];
+        assert_eq!((have_fallen(&begun), falls(&begun), falls(&begun.repeat(4))), (Some(false), None, Some(false)));
+        // At a rate of 1e-7, 60 batches differ by 2.05 standard errors: no fall to rest advice on.
+        let halves =
+            |by: f64| [[1.2, 1.0, 1.4, 1.1, 1.3].repeat(6), [1.2, 1.0, 1.4, 1.1, 1.3].map(|x| x * by).repeat(6)];
+        let (slight, clear) = (halves(0.93).concat(), halves(0.8).concat());
+        assert_eq!((have_fallen(&slight), falls(&slight), falls(&clear)), (Some(true), Some(false), Some(true)));
+    }
+
+    #[test]
+    fn batches_count_from_the_epoch_that_was_lowest() {
+        let validated = |loss: f64| ValidationResult {
+            loss,
+            losses: vec![loss; 4],
+            metrics: Vec::new(),
+            probabilities: Probabilities::default(),
+            alike: false,
+            follows_labels: true,
+        };
+        let (mut lowest, mut batches) = (None, Vec::new());
+        let mut since = |val_loss: f64| {
+            let began = batches.len();
+            batches.extend([1.0; 14]);
+            Evidence::weigh(&validated(val_loss), (&batches[..], began), None, &mut lowest, &mut || 1);
+            lowest.as_ref().unwrap().since
+        };
+        assert_eq!([1.33, 1.13, 1.4].map(&mut since), [7, 14, 14], "the first batches of a fit are left out");
     }
 
     #[test]

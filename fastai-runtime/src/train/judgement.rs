@@ -19,19 +19,23 @@ pub enum Course {
     Damaged,
     /// The losses are those of a constant answer and do not fall.
     NothingLearned,
-    /// Training and validation loss are both far above a constant answer's, as an earlier fit left them.
+    /// Training and validation loss are both far above a constant answer's, as an earlier fit left them, or the training
+    /// loss is so far above that of the first batch, too, that the rate led it there.
     FarOff,
-    /// Since its lowest epoch the validation loss rose as in [`Overfitting`](Self::Overfitting), and the losses of the batches fell
-    /// by no more than chance explains.
+    /// Since its lowest epoch the validation loss rose as in [`Overfitting`](Self::Overfitting), the losses of the batches fell by no
+    /// more than chance explains, and the training loss by less than a fifth.
     Worsened,
     /// Since its lowest epoch the validation loss rose, on the same images by more than chance explains (p < 0.01 in an exchange
-    /// test) or by half for three epochs, while the training loss fell by more than chance explains, to below it; or it is above a
-    /// constant answer's by more than two standard errors, and the training loss is far below it and below a constant answer's.
+    /// test), by half for three epochs or in three that each raised it, or by a fifth in a steady rise, while the training loss fell
+    /// by more than chance explains, to below it; or it is above a constant answer's by more than two standard errors, and the
+    /// training loss is far below it and below a constant answer's.
     Overfitting,
-    /// Training and validation loss are not below a constant answer's, and the losses of the batches fell by no more than chance
-    /// explains.
-    TooSlow,
-    /// Training and validation loss are both high.
+    /// Training and validation loss are not below a constant answer's, or the training loss is far above both, and the losses of
+    /// twenty batches or more fell by no more than chance explains.
+    #[serde(alias = "too_slow")]
+    Stalled,
+    /// Training and validation loss are both high, the losses of the batches fall beyond doubt, and the validation loss does not
+    /// rise.
     Underfitting,
 }
 
@@ -40,7 +44,7 @@ impl Course {
     pub fn is_failure(self) -> bool {
         !matches!(
             self,
-            Course::FarOff | Course::Worsened | Course::Overfitting | Course::TooSlow | Course::Underfitting
+            Course::FarOff | Course::Worsened | Course::Overfitting | Course::Stalled | Course::Underfitting
         )
     }
 
@@ -79,11 +83,24 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Whether the training loss is so far above the validation loss that only what is done to training images, such as dropout,
+    /// holds it there.
+    pub fn is_held_up(&self) -> bool {
+        is_held_up(self.trn_loss, self.val_loss)
+    }
+
     /// The same course, judged after the epoch `last`.
     pub fn up_to(self, last: &EpochRow) -> Self {
         let end = (last.epoch > self.epoch && last.val_loss.is_finite()).then_some(last.val_loss);
         Judgement { end, ..self }
     }
+}
+
+/// Whether a training loss is far above the validation loss.
+pub(super) fn is_held_up(trn_loss: f64, val_loss: f64) -> bool {
+    /// Epochs of noise do not reach this factor.
+    const FAR_ABOVE: f64 = 2.0;
+    trn_loss > FAR_ABOVE * val_loss
 }
 
 #[cfg(test)]
@@ -95,7 +112,7 @@ mod tests {
         let explained = |course: Course| {
             let all =
                 [Course::Diverged, Course::SameAnswer, Course::Collapsed, Course::Damaged, Course::NothingLearned];
-            let rest = [Course::FarOff, Course::Worsened, Course::Overfitting, Course::TooSlow, Course::Underfitting];
+            let rest = [Course::FarOff, Course::Worsened, Course::Overfitting, Course::Stalled, Course::Underfitting];
             all.into_iter().chain(rest).filter(|later| course.explains(*later)).collect::<Vec<_>>()
         };
         let after_collapse = [Course::Collapsed, Course::NothingLearned];

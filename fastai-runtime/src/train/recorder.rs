@@ -43,6 +43,11 @@ const LEAST_RISE: f64 = 0.01;
 const FAR_RISE: f64 = 1.5;
 const FAR_EPOCHS: usize = 3;
 
+/// Nor does one that lies above it by this factor after a steady rise: pairs of epochs in which the later one is higher outnumber the
+/// others by this many standard deviations of what chance makes of them (the test of Mann and Kendall).
+const STEADY_RISE: f64 = 1.2;
+const STEADY: f64 = 4.0;
+
 /// Returns the epoch with the lowest validation loss if the loss has risen since, by at least 1 % and by more than chance explains,
 /// while the training loss fell to below it, by more than chance explains, too ([`Evidence::fell`](super::Evidence::fell)). From that
 /// epoch on, the network overfits.
@@ -53,8 +58,8 @@ pub fn turning_point(epochs: &[EpochRow]) -> Option<&EpochRow> {
 }
 
 /// Returns the epoch with the lowest validation loss if the loss has risen by at least 1 % by the last epoch: on the same images by
-/// more than chance explains ([`Evidence::rise`](super::Evidence::rise) is below 1 %), or to above its lowest value by half for the
-/// last three epochs.
+/// more than chance explains ([`Evidence::rise`](super::Evidence::rise) is below 1 %), to above its lowest value by half for the
+/// last three epochs or by three that each raised it, or by a fifth in a steady rise over many epochs.
 ///
 /// A temporary rise after a restart does not count: only the end of the fit matters.
 pub(super) fn risen_from(epochs: &[EpochRow]) -> Option<&EpochRow> {
@@ -63,7 +68,21 @@ pub(super) fn risen_from(epochs: &[EpochRow]) -> Option<&EpochRow> {
     let rose = last.val_loss - lowest.val_loss >= LEAST_RISE * lowest.val_loss.abs();
     let is_far = |row: &EpochRow| row.epoch > lowest.epoch && row.val_loss > FAR_RISE * lowest.val_loss;
     let stays_far = epochs.len() > FAR_EPOCHS && epochs[epochs.len() - FAR_EPOCHS..].iter().all(is_far);
-    (lowest.epoch < last.epoch && rose && (stays_far || last.evidence.has_risen())).then_some(lowest)
+    let is_shown = || stays_far || last.evidence.has_risen() || rises_steadily(epochs, lowest);
+    (lowest.epoch < last.epoch && rose && is_shown()).then_some(lowest)
+}
+
+/// Whether the validation loss rises from `lowest` on, so far and so steadily that chance does not explain it.
+fn rises_steadily(epochs: &[EpochRow], lowest: &EpochRow) -> bool {
+    let losses: Vec<f64> = epochs.iter().filter(|row| row.epoch >= lowest.epoch).map(|row| row.val_loss).collect();
+    let last = losses.last().copied().unwrap_or(lowest.val_loss);
+    let signs = losses.iter().enumerate().flat_map(|(at, then)| {
+        losses[at + 1..].iter().map(move |now| f64::from(i8::from(now > then) - i8::from(now < then)))
+    });
+    let (more, n) = (signs.sum::<f64>(), losses.len() as f64);
+    let is_steady = more > STEADY * (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0).sqrt();
+    let only_rises = losses.len() > FAR_EPOCHS && losses.is_sorted_by(|then, now| then < now);
+    (is_steady && last > STEADY_RISE * lowest.val_loss) || (only_rises && last > FAR_RISE * lowest.val_loss)
 }
 
 #[cfg(test)]
@@ -111,6 +130,42 @@ mod tests {
         ] {
             assert_eq!(turned(losses), None, "{losses:?}");
         }
+    }
+
+    #[test]
+    fn a_steady_rise_needs_no_certainty_in_any_single_epoch() {
+        // Exchange tests of few images, a few of which have most of the loss, exclude chance in none of these epochs.
+        let turned = |losses: &[(f64, f64)]| {
+            let evidence = Evidence { rise: Some(0.05), fell: Some(true), ..Evidence::default() };
+            let row = |(epoch, &(trn_loss, val_loss))| {
+                let shown = EpochRow { evidence, ..EpochRow::default() };
+                EpochRow { epoch, trn_loss, val_loss, ..shown }
+            };
+            let rows: Vec<EpochRow> = (0..).zip(losses).map(row).collect();
+            turning_point(&rows).map(|row| row.epoch)
+        };
+        // 120 photos in training, 80 in validation, without dropout.
+        let trn_losses = [
+            0.907, 0.582, 0.471, 0.373, 0.332, 0.269, 0.229, 0.193, 0.167, 0.141, 0.140, 0.139, 0.126, 0.108, 0.093,
+            0.089, 0.083, 0.073, 0.079, 0.077, 0.080, 0.068, 0.061, 0.055, 0.060, 0.060, 0.067, 0.073, 0.064, 0.054,
+        ];
+        let val_losses = [
+            0.713, 0.607, 0.605, 0.574, 0.571, 0.651, 0.686, 0.646, 0.681, 0.651, 0.679, 0.681, 0.712, 0.719, 0.716,
+            0.721, 0.723, 0.748, 0.762, 0.724, 0.667, 0.729, 0.759, 0.773, 0.760, 0.752, 0.779, 0.843, 0.861, 0.843,
+        ];
+        let known: Vec<(f64, f64)> = trn_losses.into_iter().zip(val_losses).collect();
+        assert_eq!(turned(&known), Some(4));
+        assert_eq!(turned(&known[..12]), None, "up and down since epoch 4");
+        // Shuffled labels, and a regression that knows its images better with each epoch.
+        let shuffled = [(1.358, 1.214), (1.279, 1.277), (1.141, 1.490), (1.036, 1.798), (0.913, 2.524)];
+        assert_eq!((turned(&shuffled), turned(&shuffled[..4])), (Some(0), None), "by half");
+        let values = [1.272, 1.126, 1.131, 1.236, 1.370, 1.665, 1.977, 2.460];
+        let falling = [1.349, 1.244, 1.119, 0.999, 0.936, 0.869, 0.821, 0.781];
+        assert_eq!(turned(&falling.into_iter().zip(values).collect::<Vec<_>>()), Some(1));
+        // A plateau, and losses that jump to where they have been before.
+        let jumps = [0.64, 0.6, 0.75, 0.62, 0.71, 0.66, 0.77, 0.63, 0.72, 0.69, 0.78, 0.61, 0.74];
+        let row = |(epoch, val): (i32, f64)| (0.5 * 0.8f64.powi(epoch), val);
+        assert_eq!(turned(&(0..).zip(jumps).map(row).collect::<Vec<_>>()), None);
     }
 
     #[test]

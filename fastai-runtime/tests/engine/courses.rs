@@ -230,6 +230,16 @@ fn a_loss_that_explodes_is_told_once_with_the_rates_of_what_trains() {
 }
 
 #[test]
+fn a_few_batches_advise_neither_more_epochs_nor_another_rate() {
+    let chips = Chips::new(40);
+    // Four batches at a rate that changes nothing do not show that.
+    let summary = run(&chips.tags("fit(1e-9, 1);", "", ""), &chips.options("short"), &mut Silent).unwrap().summary;
+    for advice in ["underfitting", "standing still", "far above a constant"] {
+        assert_eq!(notes(&summary, advice), 0, "{:?}", summary.notes);
+    }
+}
+
+#[test]
 fn where_validation_turns_is_marked() {
     let chips = Chips::new(40);
     let outcome =

@@ -131,8 +131,9 @@ fn conditions(session: &Session<'_>, index: usize, trains_body: bool) -> Against
     let before = fit_before(stages).filter(|_| goes_on).and_then(|fit| fit.evaluation.as_ref());
     Against {
         constant: session.constant_loss,
+        began: None,
         first: None,
-        still: false,
+        falls: None,
         before: before.map(|evaluation| evaluation.val_loss),
         trains_body,
         few: has_few(session),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::train::Evidence;
+use crate::train::evidence::have_fallen;
 
 /// That of batches whose losses fell.
 const FELL: Evidence = Evidence { error: None, rise: None, harm: None, fell: Some(true) };
@@ -29,12 +30,13 @@ fn alike(losses: &[(f64, f64)], since: usize) -> Vec<EpochRow> {
 /// Two classes, whose constant answer costs 0.69.
 const CLASSES: Against = Against {
     constant: 0.69,
+    began: None,
     first: Some(0.8),
     before: None,
     trains_body: false,
     followed: false,
     few: false,
-    still: false,
+    falls: Some(true),
 };
 
 /// The course of `(trn_loss, val_loss)` per epoch with two classes.
@@ -56,9 +58,7 @@ fn a_new_head_after_a_few_batches_has_not_diverged() {
         metrics: vec![("accuracy".to_string(), 0.5)],
         ..EpochRow::default()
     };
-    let course = |first| {
-        judge(std::slice::from_ref(&row), Against { constant: 0.69, first, ..Against::default() }).map(|j| j.course)
-    };
+    let course = |first| judge(std::slice::from_ref(&row), Against { first, ..CLASSES }).map(|j| j.course);
     assert_eq!(course(Some(1.9)), Some(Course::Underfitting));
     assert_eq!(course(Some(0.8)), Some(Course::Diverged));
     assert_eq!(course(None), Some(Course::Diverged));
@@ -72,7 +72,9 @@ fn small_batches_say_little_of_how_a_fit_began() {
     let against = Against { constant: 1.0, ..Against::default() };
     assert_ne!(judge(&rows, against.begun_with(&losses)).map(|j| j.course), Some(Course::Diverged));
     assert_eq!(judge(&rows, against.begun_with(&losses[..1])).map(|j| j.course), Some(Course::Diverged));
-    assert_eq!(judge(&rows, against.begun_with(&losses)).map(|j| j.course), Some(Course::TooSlow));
+    assert_eq!(judge(&rows, against.begun_with(&losses)), None, "seven batches do not tell whether they fall");
+    let thrice = losses.repeat(3);
+    assert_eq!(judge(&rows, against.begun_with(&thrice)).map(|j| j.course), Some(Course::Stalled));
     // A steady rise is no scatter.
     assert!(scatter_of_logs(&[0.8, 2.4, 7.2, 21.6, 64.8]) < 1e-9);
     assert!((0.4..1.2).contains(&scatter_of_logs(&losses)));
@@ -84,16 +86,64 @@ fn more_epochs_are_no_advice_where_no_batch_shows_a_fall() {
     // What each rate makes of the same batches, far above a constant answer's loss.
     let batches = |factor: f64| -> Vec<f64> {
         let scattered = [2.4, 1.9, 2.2, 2.6, 2.0, 2.3, 1.8, 2.5];
-        (0..).zip(scattered).map(|(batch, loss)| loss * factor.powi(batch)).collect()
+        (0..).zip(scattered.repeat(3)).map(|(batch, loss)| loss * factor.powi(batch)).collect()
     };
     let course = |factor, losses: &[(f64, f64)]| {
         let against = Against { constant: 0.69, ..Against::default() };
         judge(&rows(losses), against.begun_with(&batches(factor))).map(|j| j.course)
     };
     let high = [(2.3, 2.4), (2.2, 2.1)];
-    assert_eq!(course(1.0, &high), Some(Course::TooSlow));
-    assert_eq!(course(0.8, &high), Some(Course::Underfitting), "the batches fall");
-    assert_eq!(course(1.0, &[(0.5, 0.5), (0.5, 0.5)]), Some(Course::Underfitting), "it knows something");
+    assert_eq!(course(1.0, &high), Some(Course::Stalled));
+    assert_eq!(course(0.95, &high), Some(Course::Underfitting), "the batches fall");
+    assert_eq!(course(1.0, &[(0.5, 0.5), (0.5, 0.5)]), None, "it knows something, and does not learn more");
+    assert_eq!(course(0.95, &[(2.2, 2.1), (2.3, 2.0)]), None, "it falls no more");
+    assert_eq!(course(0.95, &[(2.5, 2.0), (2.4, 2.2)]), None, "the validation loss rises");
+}
+
+#[test]
+fn heads_on_few_photos_get_no_advice_that_makes_them_worse() {
+    // What fits of a head on 48, 80 or 120 photos recorded: the losses of batches, or what they tell, and those of the epochs.
+    let of = |began, falls, losses: &[(f64, f64)], rise, fell| {
+        let mut rows = rows(losses);
+        rows.last_mut().unwrap().evidence = Evidence { error: Some(0.2), rise: Some(rise), harm: None, fell };
+        judge(&rows, Against { began: Some(began), first: Some(30.0), falls, ..CLASSES }).map(|j| (j.course, j.epoch))
+    };
+    let after_six = |losses: [f64; 6], row| {
+        let against = Against { constant: 0.69, ..Against::default() };
+        judge(&rows(&[row]), against.begun_with(&losses)).map(|j| j.course)
+    };
+    // One epoch of six batches at rates of 1e-3, 1e-2 and 0.1: the first two lead to something, the last to 15 times the constant.
+    assert_eq!(after_six([3.1, 1.75, 0.72, 1.18, 0.99, 2.06], (1.622, 2.324)), None);
+    assert_eq!(after_six([3.1, 1.98, 0.34, 1.11, 0.83, 1.8], (1.512, 1.496)), None);
+    assert_eq!(after_six([3.1, 5.49, 1.32, 4.11, 9.53, 8.04], (5.33, 10.579)), None);
+    // adam at 0.1.
+    let far = [(10.743, 19.468), (7.287, 17.568), (8.938, 24.969), (8.788, 21.419), (8.642, 17.713), (7.502, 20.026)];
+    assert_eq!(of(1.35, Some(false), &far, 0.4, Some(false)), Some((Course::FarOff, 5)));
+    assert_eq!(of(1.35, Some(false), &far[..3], 0.4, Some(false)), Some((Course::FarOff, 2)));
+    // 1e-2: both rise.
+    let rising = [(1.239, 1.112), (1.200, 1.550), (1.387, 1.833), (1.427, 2.314)];
+    let mut follows = rows(&rising);
+    let evidence = Evidence { error: Some(0.3), rise: Some(0.02), harm: None, fell: Some(false) };
+    follows.iter_mut().for_each(|row| (row.follows_labels, row.evidence) = (true, evidence));
+    let against = Against { began: Some(1.35), first: Some(9.0), falls: Some(false), ..CLASSES };
+    assert_eq!(judge(&follows, against).map(|j| (j.course, j.epoch)), Some((Course::Worsened, 0)));
+    // 1e-7: the statistics of the batch norms move, and nothing else.
+    let low = [(1.385, 1.321), (1.445, 1.185), (1.352, 1.135), (1.320, 1.113)];
+    assert_eq!(of(1.35, Some(false), &low, 1.0, Some(false)), Some((Course::Stalled, 3)));
+    // Shuffled labels: the training images are learned by heart.
+    let shuffled = [(1.358, 1.214), (1.279, 1.277), (1.141, 1.490), (1.036, 1.798), (0.913, 2.524)];
+    assert_eq!(of(2.51, Some(true), &shuffled, 0.03, Some(true)), Some((Course::Overfitting, 0)));
+    // The training loss falls by two fifths: even where the batches since do not tell, no rate makes that worse.
+    let falling = [(0.974, 1.132), (0.805, 1.395), (0.704, 1.773), (0.648, 2.296), (0.559, 3.798)];
+    let found = |fell| of(1.12, Some(true), &falling, 0.001, Some(fell));
+    assert_eq!([true, false].map(found), [Some((Course::Overfitting, 0)), None]);
+    // A dropout of 0.95 holds the training loss far above all.
+    let held_up = [(4.775, 0.660), (4.814, 0.944), (4.459, 0.953), (4.759, 0.729)];
+    let mut known = rows(&held_up);
+    known.iter_mut().for_each(|row| (row.follows_labels, row.evidence.rise) = (true, Some(0.2)));
+    let against = Against { began: Some(4.56), first: Some(9.0), falls: Some(false), ..CLASSES };
+    let found = judge(&known, against).unwrap();
+    assert!(found.course == Course::Stalled && found.is_held_up(), "{found:?}");
 }
 
 #[test]
@@ -172,7 +222,7 @@ fn a_network_that_is_too_sure_of_what_it_knows_has_not_forgotten_it() {
     };
     // Heads on few photos: accuracies of .75 to .85, where a constant answer has .5.
     assert_eq!(of(&[(1.18, 0.8), (1.0, 1.5), (0.9, 2.2)]), (Some((Course::Overfitting, 0)), None));
-    assert_eq!(of(&[(1.3, 0.5), (1.25, 0.75), (1.22, 0.72)]), (Some((Course::Underfitting, 2)), None));
+    assert_eq!(of(&[(1.3, 0.5), (1.25, 0.75), (1.22, 0.72)]), (None, None), "it rose");
     // Batch norms whose statistics lag behind: eight batches an epoch, from random weights.
     assert_eq!(named(&rows(&[(0.85, 587.0), (0.82, 119.0), (0.8, 12.0)]), CLASSES), None);
     assert_eq!(course(&[(0.85, 587.0)], None, true), Some((Course::Underfitting, 0)));
@@ -192,7 +242,7 @@ fn losses_far_above_a_constant_answers_are_no_want_of_epochs() {
     // Heads at rates of 1 with bounded gradients: in two epochs, and in two fits of one.
     assert_eq!(of(&[(1.317, 2.26), (1.759, 4.233)], None), Some((Course::Diverged, 1)));
     assert_eq!(of(&[(1.759, 4.233)], Some(2.26)), Some((Course::Diverged, 0)));
-    assert_eq!(of(&[(1.317, 2.26), (1.4, 2.3)], None).map(|j| j.0), Some(Course::Underfitting), "it hardly rose");
+    assert_eq!(of(&[(1.317, 2.26), (1.4, 2.3)], None), None, "it hardly rose");
     let mut by_chance = rows(&[(1.759, 4.233)]);
     by_chance[0].evidence.harm = Some(0.2);
     assert_eq!(judge(&by_chance, against(Some(2.26))), None);
@@ -274,7 +324,7 @@ fn an_epoch_that_is_kept_may_lie_before_the_course() {
     assert_eq!(escaped(&turns, 1), Some((1, Course::Overfitting, 1)));
     assert_eq!(holds(&turns, 2), Some((Course::Overfitting, 1)));
     // High losses are said of the kept weights alone.
-    assert_eq!(holds(&[(0.66, 0.55), (0.6, 0.6)], 0), Some((Course::Underfitting, 0)));
+    assert_eq!(holds(&[(0.66, 0.59), (0.6, 0.6)], 0), Some((Course::Underfitting, 0)));
     assert_eq!(verdict(&[(0.3, 0.3), (0.6, 0.6)], 0), None);
 }
 
