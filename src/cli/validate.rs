@@ -7,7 +7,7 @@ use fastai_runtime::data::figures::figure;
 use fastai_runtime::engine::{self, Measured, MeasuringLimits, ModelRun, Validated};
 use fastai_runtime::metrics::{ClassRow, ClassScore, Confusion, Thresholds, Truth, class_table, confusion, tag_table};
 use fastai_runtime::names::typed;
-use fastai_runtime::progress::{self, Watch};
+use fastai_runtime::progress::{self, Progress, Watch};
 use fastai_runtime::report::{ByClass, Evaluation};
 
 use super::failure::Failure;
@@ -57,8 +57,13 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
         None => recipe.data().root_in(&args.model.directory()?),
     };
     let stop = super::stop::signal();
-    let mut progress = progress::auto(args.quiet);
-    let watch = Watch { progress: progress.as_mut(), stop: &stop };
+    let mut progress = Noted { shown: progress::auto(args.quiet), notes: Vec::new() };
+    if args.data.is_some() && args.model.folder().is_none() {
+        progress.note(
+            "the model lies outside the folder of its run, so whether it was trained on these images is not known",
+        );
+    }
+    let watch = Watch { progress: &mut progress, stop: &stop };
     let limits = MeasuringLimits { workers: None, memory: args.memory.limit() };
     // Other data than the run's are new to all networks of an ensemble, and `valid: all` holds none of them out.
     let holds_out_none = matches!(recipe.data().valid, Valid::None) && !matches!(recipe.data().source, Source::Given);
@@ -75,14 +80,32 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
         None if all => engine::validate_all(&recipe, &predictor, &root, limits, watch)?,
         None => engine::validate(&recipe, &predictor, &root, limits, watch)?,
     };
-    drop(progress);
+    let Noted { shown, notes } = progress;
+    drop(shown);
     let thresholds = predictor.thresholds(recipe.metrics().iter().find_map(Metric::fixed_threshold));
     if args.json {
-        println!("{:#}", json(&validated, &thresholds));
+        println!("{:#}", json(&validated, &thresholds, &notes));
     } else {
         print!("{}", text(&validated, &thresholds));
     }
     Ok(())
+}
+
+/// Shows what measuring reports, and keeps its notes, which belong to the result.
+struct Noted {
+    shown: Box<dyn Progress>,
+    notes: Vec<String>,
+}
+
+impl Progress for Noted {
+    fn inner(&mut self) -> Option<&mut dyn Progress> {
+        Some(self.shown.as_mut())
+    }
+
+    fn note(&mut self, line: &str) {
+        self.notes.push(line.to_string());
+        self.shown.note(line);
+    }
 }
 
 /// Whether two paths lead to one folder.
@@ -93,7 +116,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 /// With more classes than this, the JSON has no whole matrix.
 const WHOLE: usize = 1_000;
 
-fn json(validated: &Validated, thresholds: &Thresholds) -> serde_json::Value {
+fn json(validated: &Validated, thresholds: &Thresholds, notes: &[String]) -> serde_json::Value {
     let set = |measured: &Measured| {
         let found = confused(measured);
         let scores = by_class(measured, found.as_ref(), thresholds);
@@ -104,7 +127,7 @@ fn json(validated: &Validated, thresholds: &Thresholds) -> serde_json::Value {
         });
         serde_json::json!({ "evaluation": measured.evaluation, "confusion": matrix, "by_class": scores })
     };
-    serde_json::json!({ "plain": set(&validated.plain), "tta": validated.tta.as_ref().map(set) })
+    serde_json::json!({ "plain": set(&validated.plain), "tta": validated.tta.as_ref().map(set), "notes": notes })
 }
 
 fn text(validated: &Validated, thresholds: &Thresholds) -> String {
@@ -141,15 +164,11 @@ fn by_class(measured: &Measured, confusion: Option<&Confusion>, thresholds: &Thr
 
 /// `plain: accuracy 0.9825 (95 % 0.9643 to 0.9915), log_loss ..; loss 0.05; 400 images of valid`
 pub fn figures(evaluation: &Evaluation) -> String {
-    let metrics: Vec<String> = evaluation.metrics.iter().map(ToString::to_string).collect();
-    format!(
-        "{}: {}; loss {}; {} images of {}\n",
-        evaluation.predictions,
-        metrics.join("; "),
-        figure(evaluation.val_loss, 4),
-        evaluation.n,
-        evaluation.set.word()
-    )
+    let metrics = evaluation.metrics.iter().map(ToString::to_string);
+    let loss = format!("loss {}", figure(evaluation.val_loss, 4));
+    let (images, set) = (if evaluation.n == 1 { "image" } else { "images" }, evaluation.set.word());
+    let parts: Vec<String> = metrics.chain([loss, format!("{} {images} of {set}", evaluation.n)]).collect();
+    format!("{}: {}\n", evaluation.predictions, parts.join("; "))
 }
 
 fn matrix(confusion: &Confusion) -> String {

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::call::{ROOT, fastai, stderr};
+use crate::call::{ROOT, fastai, stderr, stdout};
 use crate::small::{of_classes, small};
 #[cfg(unix)]
 use crate::started::started_run;
@@ -76,6 +77,45 @@ fn a_model_without_held_out_images_is_measured_on_another_folder() {
     copy_chips(&foreign, 24..48, |image| format!("{}.jpg", image - 24));
     let [_, said] = measured(&foreign);
     assert!(!said.contains("the run trained on"), "{said}");
+}
+
+#[test]
+fn a_folder_of_one_class_without_test_images_is_measured() {
+    let scratch = TempDir::new().unwrap();
+    let root = scratch.path().join("whole");
+    copy_chips(&root.join("train"), 0..24, |image| format!("train_{image}.jpg"));
+    copy_chips(&root.join("test"), 24..30, |image| format!("test_{image}.jpg"));
+    let text = of_classes("Whole", &root)
+        .replace("train: \".\", valid: stratified(0.3)", "valid: stratified(0.3), test: \"test\"")
+        .replace("[accuracy]", "[accuracy, auroc]");
+    let (recipe, run) = (scratch.path().join("whole.recipe"), scratch.path().join("run"));
+    fs::write(&recipe, text).unwrap();
+    fastai(&scratch).args(["run", "-q", "--device", "cpu", "--out"]).arg(&run).arg(&recipe).assert().success();
+
+    let measured = |model: &Path, data: &Path| -> Value {
+        let mut command = fastai(&scratch);
+        command.args(["validate", "-q", "--json", "--data"]).arg(data).arg(model);
+        serde_json::from_str(&stdout(&mut command)).unwrap()
+    };
+    let notes = |measured: &Value| measured["notes"].to_string();
+    let one = scratch.path().join("one");
+    copy_chips(&one.join("train"), 30..54, |image| format!("new_{image}.jpg"));
+    fs::remove_dir_all(one.join("train/sea")).unwrap();
+    let found = measured(&run, &one);
+    let evaluation = &found["plain"]["evaluation"];
+    assert_eq!(evaluation["metrics"].as_array().unwrap().len(), 1, "{evaluation}");
+    assert!(evaluation["metrics"][0]["name"] == "accuracy" && evaluation["n"].as_u64() > Some(1), "{evaluation}");
+    assert!(notes(&found).contains("`auroc` cannot be measured on the validation images"), "{}", notes(&found));
+    assert!(!notes(&found).contains("trained on"), "{}", notes(&found));
+
+    // All images of the run, of which it held some out.
+    let found = measured(&run, &root.join("train"));
+    assert!(notes(&found).contains(" of these 24 images, by their contents"), "{}", notes(&found));
+    let alone = scratch.path().join("alone.safetensors");
+    fs::copy(run.join("models/final.safetensors"), &alone).unwrap();
+    let found = measured(&alone, &one.join("train"));
+    assert!(notes(&found).contains("`auroc` cannot be measured on the measured images"), "{}", notes(&found));
+    assert!(notes(&found).contains("whether it was trained on these images is not known"), "{}", notes(&found));
 }
 
 #[test]

@@ -233,6 +233,13 @@ pub enum FindingKind {
     Other,
 }
 
+impl FindingKind {
+    /// Whether it keeps from training alone: a model that was trained before can be measured all the same.
+    pub(crate) fn is_of_training(&self) -> bool {
+        matches!(self, FindingKind::OneClass { .. } | FindingKind::OneValue { .. } | FindingKind::Untrained { .. })
+    }
+}
+
 /// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataPart {

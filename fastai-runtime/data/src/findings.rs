@@ -139,6 +139,12 @@ impl Findings {
         self.list.is_empty()
     }
 
+    /// Without those that keep from training alone.
+    pub(crate) fn of_measuring(mut self) -> Self {
+        self.list.retain(|finding| !finding.kind.is_of_training());
+        self
+    }
+
     /// Whether a finding says that an image is not there, or that too many are not.
     pub(crate) fn lack_images(&self) -> bool {
         let is_lack = |kind: &FindingKind| match kind {

@@ -25,6 +25,16 @@ impl Dataset {
         findings.or_with_notes(dataset, |dataset| dataset.notes.clone())
     }
 
+    /// Like [`open`](Self::open), for measuring a model that was trained before: the images may be of one class, or have one
+    /// label.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn open_to_measure(data: &Data, task: TaskKind) -> Result<Dataset, DataError> {
+        let (dataset, findings) = Dataset::survey(data, task)?;
+        findings.of_measuring().or_with_notes(dataset, |dataset| dataset.notes.clone())
+    }
+
     /// Like [`open`](Self::open), but returns the readable part beside the findings, so that the images can be examined in
     /// the same step.
     ///

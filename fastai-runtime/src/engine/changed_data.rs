@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Recipe, Source};
+use fastai_dsl::{Recipe, Source, Valid};
 
 use super::data_digest::fingerprint_of_files;
 use super::measured_data::{lies_by_class, renumber};
@@ -40,8 +40,8 @@ pub(super) fn note_held_out(
     }
     renumber(dataset, predictor.classes())?;
     let Some(trained) = TrainedImages::of(run.folder, predictor)? else { return Ok(()) };
-    let remark = trained.remark(&dataset.valid, "", predictor, Watch { progress: &mut *progress, stop })?;
-    remark.iter().for_each(|remark| progress.note(remark));
+    let remarks = trained.remarks(&dataset.valid, "", predictor, Watch { progress: &mut *progress, stop })?;
+    remarks.iter().for_each(|remark| progress.note(remark));
     Ok(())
 }
 
@@ -59,8 +59,9 @@ pub(super) fn note_trained(
     watch: Watch<'_>,
 ) -> Result<(), RunError> {
     let Watch { progress, stop } = watch;
-    if run.own_data {
-        progress.note(&trained_on_these(predictor));
+    let trained_all = !predictor.folds().is_empty() || matches!(recipe.data().valid, Valid::None | Valid::Folder(_));
+    if run.own_data && trained_all {
+        progress.note(&trained_on_these(predictor, dataset.valid.len()));
         return Ok(());
     }
     let Some(trained) = TrainedImages::of(run.folder, predictor)? else { return Ok(()) };
@@ -69,8 +70,8 @@ pub(super) fn note_trained(
         Source::Folders { train } if lies_by_class(recipe, predictor, root) => id_prefix(train),
         _ => String::new(),
     };
-    let remark = trained.remark(&dataset.valid, &below, predictor, Watch { progress: &mut *progress, stop })?;
-    remark.iter().for_each(|remark| progress.note(remark));
+    let remarks = trained.remarks(&dataset.valid, &below, predictor, Watch { progress: &mut *progress, stop })?;
+    remarks.iter().for_each(|remark| progress.note(remark));
     Ok(())
 }
 
@@ -107,7 +108,7 @@ fn difference(began: &PartFingerprint, dataset: &Dataset) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use fastai_dsl::{TaskKind, Valid};
+    use fastai_dsl::TaskKind;
 
     use super::*;
     use crate::data::{Item, Target};

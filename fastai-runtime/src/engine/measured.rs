@@ -5,7 +5,7 @@ use rand::Rng;
 
 use crate::data::{Dataset, Finding, FindingKind, Health, Item, Target};
 use crate::metrics::{
-    self, Measure, Probabilities, Thresholds, Truth, absolute_errors, bootstrap, class_table, confusion,
+    self, Measure, Probabilities, Thresholds, Truth, absolute_errors, bootstrap, by_chance, class_table, confusion,
     constant_answer, constant_number, f2_of_images, mean, tag_table, thresholds_by,
 };
 use crate::models::DEFAULT_THRESHOLD;
@@ -86,7 +86,7 @@ pub(super) fn left_out(
         if unmeasured.len() == names.len() && !names.is_empty() {
             let text = format!(
                 "`{name}` cannot be measured on the {set} images: it needs a class or tag that some of them have and others \
-                 have not, and there is none; hold out other images, or measure something else"
+                 have not, and there is none"
             );
             return Err(Finding::new(FindingKind::Unmeasurable { metric: name }, text));
         }
@@ -245,6 +245,8 @@ fn constant_loss_of(loss: &Loss, spec: LossSpec, classes: usize, weighted: bool)
 
 /// Fewest images on which another answer would be better than the constant one: none of them recognized is seldom chance.
 const FEWEST_TO_GAIN: usize = 5;
+/// On fewer, a network is worse than the constant answer if chance explains its score with a probability below this.
+const LEAST_PROBABLE: f64 = 0.05;
 
 /// Compares `predicted`, for images of these labels, with the [`baseline`] on `train`, image by image in its metric; tags above
 /// `thresholds` are predicted. The bootstrap draws by `seed`.
@@ -264,8 +266,12 @@ pub(super) fn hold_against(
     let gains: Vec<f64> = constant.iter().zip(&reached).map(|(old, new)| direction.gain(*old, *new)).collect();
     let mut rng = Stream::new(seed, "baseline").at(&[]);
     let to_gain = constant.iter().filter(|score| direction.gain(**score, baseline.perfect()) > 0.0).count();
-    let interval = if to_gain < FEWEST_TO_GAIN { None } else { bootstrap(&gains, &mut || bits(&mut rng)) };
-    baseline.gain = interval.filter(|ends| ends.iter().all(|end| end.is_finite()));
+    let interval = bootstrap(&gains, &mut || bits(&mut rng)).filter(|ends| ends.iter().all(|end| end.is_finite()));
+    // A network that loses many images on which the constant answer is right needs no others to show that.
+    let mut is_worse = |[_, most]: &[f64; 2]| {
+        *most < 0.0 && by_chance(&gains, &mut || bits(&mut rng)).is_some_and(|p| p < LEAST_PROBABLE)
+    };
+    baseline.gain = interval.filter(|ends| to_gain >= FEWEST_TO_GAIN || is_worse(ends));
 }
 
 /// The best constant answer on `train`, as predictions for the images of `truth`: what it says is certain.
@@ -347,6 +353,22 @@ mod tests {
         assert!(twenty.unbeaten().is_some());
         let eight = constant(8);
         assert_eq!((eight.reached, eight.gain, eight.unbeaten()), (Some(0.5), None, None), "four images to gain");
+    }
+
+    #[test]
+    fn a_network_that_is_clearly_worse_is_said_to_be_however_few_images_there_are_to_gain() {
+        // Of a second class there are `rare` images, and the network is wrong of the first `wrong` images of the first class.
+        let of = |common: usize, rare: usize, wrong: usize| {
+            let truth = Truth::Classes((0..common + rare).map(|image| u32::from(image >= common)).collect());
+            let said =
+                (0..common + rare).flat_map(|image| if image < wrong { [0.2, 0.8] } else { [0.8, 0.2] }).collect();
+            let constant = Baseline::new("a".into(), MetricKind::Accuracy, common as f64 / (common + rare) as f64);
+            held(&Probabilities::new(said, 2), &truth, constant, 1)
+        };
+        let half = of(45, 3, 22);
+        assert!(half.gain.is_some_and(|[_, most]| most < 0.0) && half.unbeaten().is_some(), "{half:?}");
+        assert_eq!(of(45, 3, 1).unbeaten(), None, "one mistake");
+        assert_eq!(of(3, 1, 3).unbeaten(), None, "three of three wrong: a coin does that, too");
     }
 
     #[test]

@@ -17,9 +17,10 @@ pub fn lies_by_class(recipe: &Recipe, predictor: &Predictor, root: &Path) -> boo
     !root.join(train).is_dir() && predictor.classes().iter().any(|class| root.join(class).is_dir())
 }
 
-/// The data set of the recipe in `root`, of whose images those are left out that the run leaves out.
+/// The training and validation images of the recipe in `root`, of which those are left out that the run leaves out.
 pub(super) fn opened(recipe: &Recipe, size: u32, root: &Path, watch: Watch<'_>) -> Result<Dataset, RunError> {
-    opened_as(recipe.data().clone(), recipe, size, root, watch)
+    // Another folder of images to measure on need not have one of test images.
+    opened_as(Data { test: None, ..recipe.data().clone() }, recipe, size, root, watch)
 }
 
 /// [`opened`], of `data` in place of the recipe's.
@@ -34,11 +35,11 @@ pub(super) fn opened_as(
     data.root = Some(root.display().to_string());
     // Only this policy affects the measured images, and checking every image takes time.
     if data.corrupt != Corrupt::Skip {
-        return Ok(Dataset::open(&data, recipe.task())?);
+        return Ok(Dataset::open_to_measure(&data, recipe.task())?);
     }
     let known = ActivationCache::default_root().join("verified.bin");
     let preflight = Preflight { size, known: Some(&known), ..Preflight::of(recipe, stop) };
-    let (dataset, health) = preflight.open(&data, recipe.task(), progress)?;
+    let (dataset, health) = preflight.open_to_measure(&data, recipe.task(), progress)?;
     health.notes(&dataset.root, &dataset.split).iter().for_each(|note| progress.note(note));
     Ok(dataset)
 }

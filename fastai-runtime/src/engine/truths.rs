@@ -54,7 +54,10 @@ impl Truths {
                 Ok(notes) => left_out.extend(notes),
                 // The first batches of a set need not hold every class.
                 Err(why) if smoke => left_out.push(why.text),
-                Err(why) => return Err(DataError::one(why)),
+                Err(why) => {
+                    let text = format!("{}; hold out other images, or measure something else", why.text);
+                    return Err(DataError::one(Finding { text, ..why }));
+                }
             }
         }
         Ok(left_out)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Corrupt, LossSpec, Plan, Recipe, Source, Stage, State, Step, Valid};
+use fastai_dsl::{Corrupt, Data, LossSpec, Plan, Recipe, Source, Stage, State, Step, Valid};
 
 use super::changed_data::{ModelRun, note_changes, note_held_out, note_trained};
 use super::fold_of_model::fold_of;
@@ -38,8 +38,9 @@ pub struct MeasuringLimits {
 /// On the data of the run, these are the run's own validation images, read as the run read them (through scaled copies, if
 /// it used them). The results equal those that the run reported, including the class weights of the loss. On another data set
 /// with the same layout, these are the images that the recipe's split holds out; all classes of that data set must be classes of
-/// the model. An ensemble is measured out of fold: each image is predicted by the network that did not train on it. The loss of a
-/// recipe with `loss: given` is NaN here; `Trained::validate` measures with the loss of the program.
+/// the model, which may have more. Metrics that cannot be measured on images of these classes are left out. An ensemble is
+/// measured out of fold: each image is predicted by the network that did not train on it. The loss of a recipe with `loss: given`
+/// is NaN here; `Trained::validate` measures with the loss of the program.
 ///
 /// # Errors
 /// All findings about the data set at once; [`RunError::TooLarge`] if the network does not fit into the memory;
@@ -158,10 +159,10 @@ fn validate_all_with(
 ) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
     is_of(recipe, predictor)?;
-    let mut data = recipe.data().clone();
+    let mut data = Data { test: None, ..recipe.data().clone() };
     if lies_by_class(recipe, predictor, root) {
         data.source = Source::Folders { train: ".".to_string() };
-        (data.valid, data.test) = (Valid::None, None);
+        data.valid = Valid::None;
         progress.note(&format!("the classes lie directly in {}: all images there are measured", root.display()));
     }
     let mut dataset = opened_as(data, recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
@@ -184,7 +185,8 @@ pub(super) fn test(
 ) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
     let root = recipe.data().root_in(Path::new(""));
-    let mut dataset = opened(recipe, predictor.meta().size, &root, Watch { progress: &mut *progress, stop })?;
+    let (data, size) = (recipe.data().clone(), predictor.meta().size);
+    let mut dataset = opened_as(data, recipe, size, &root, Watch { progress: &mut *progress, stop })?;
     dataset.valid = std::mem::take(&mut dataset.test);
     let measuring = Measuring { recipe, predictor, limits, supplied, set: MeasuredSet::Test };
     measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
@@ -264,7 +266,8 @@ impl ModelLooks {
         let averaged: Option<Vec<&Look>> = folds.iter().map(|fold| fold.tta.as_ref()).collect();
         let tta = averaged.and_then(|all| Look::out_of_fold(&all));
         let ids = folds.iter().flat_map(|fold| fold.ids.iter().cloned()).collect();
-        let metrics = folds.into_iter().next()?.metrics;
+        // A fold may lack what a metric needs, which all folds together have.
+        let metrics = folds.into_iter().map(|fold| fold.metrics).max_by_key(Vec::len)?;
         Some(ModelLooks { ids, truth, metrics, plain, tta })
     }
 
@@ -313,9 +316,14 @@ impl Measuring<'_> {
         let images = ImageSet::new(&dataset.valid).reading(Reading::of(recipe.data().resize_to));
         let examples = ImageExamples::new(images, preparation);
         let classes = meta.classes.len();
-        let metrics = supplied::measures(recipe, &own.metrics)?;
-        let left_out = measured::left_out(&metrics, set.described(), &truth, &meta.classes).map_err(DataError::one)?;
-        left_out.iter().for_each(|note| progress.note(note));
+        let mut metrics = supplied::measures(recipe, &own.metrics)?;
+        metrics.retain(|metric| {
+            let left_out = measured::left_out(std::slice::from_ref(metric), set.described(), &truth, &meta.classes);
+            // The others may say something of these images.
+            let notes = left_out.as_ref().map_or_else(|why| std::slice::from_ref(&why.text), Vec::as_slice);
+            notes.iter().for_each(|note| progress.note(note));
+            left_out.is_ok()
+        });
         if recipe.loss() == LossSpec::Given && own.loss.is_none() {
             progress.note("the loss is that of a Rust program (`loss: given`) and is not measured here");
         }

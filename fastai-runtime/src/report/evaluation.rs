@@ -42,7 +42,8 @@ impl MeasuredSet {
     pub(crate) const fn described(self) -> &'static str {
         match self {
             MeasuredSet::Valid => "validation",
-            MeasuredSet::Test | MeasuredSet::All => self.word(),
+            MeasuredSet::Test => "test",
+            MeasuredSet::All => "measured",
         }
     }
 }

@@ -220,7 +220,7 @@ pub struct Baseline {
     pub reached: Option<f64>,
     /// The 95 % interval of how much better that score is than the constant answer's, negative if it is worse: bootstrapped over
     /// the images, the same for both. `None` if nothing was trained, if there are fewer than five images on which another answer
-    /// would be better than the constant one, and in records of earlier versions.
+    /// would be better than the constant one and the score is not clearly worse, and in records of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gain: Option<[f64; 2]>,
 }

@@ -104,6 +104,24 @@ impl<'a> Preflight<'a> {
         Ok((dataset, health))
     }
 
+    /// Like [`open`](Self::open), for measuring a model that was trained before: the images may be of one class, or have one
+    /// label.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn open_to_measure(
+        &self,
+        data: &Data,
+        task: TaskKind,
+        progress: &mut dyn Progress,
+    ) -> Result<(Dataset, Health), OpenError> {
+        let (mut dataset, findings) = Dataset::survey(data, task)?;
+        let findings = findings.of_measuring();
+        let (health, findings) = self.look(&mut dataset, findings, Near::Search(Some(data)), self.load(), progress)?;
+        let health = findings.of_measuring().or_with_notes(health, |health| notes(&dataset, health))?;
+        Ok((dataset, health))
+    }
+
     /// Like [`open`](Self::open), but returns the readable part beside all findings that would prevent a run, so that a
     /// broken data set can be inspected.
     ///

@@ -133,6 +133,37 @@ fn labels_far_from_0_or_far_from_a_deviation_of_1_are_noted_with_what_helps() {
 }
 
 #[test]
+fn a_label_that_stands_out_is_named_in_place_of_a_column_that_scales_it() {
+    let folder = TempDir::new().unwrap();
+    let note = |labels: &[f32]| {
+        let dataset = measured(&folder, labels);
+        let health = check(&mut dataset.clone(), None, &mut Silent).unwrap();
+        let notes = health.notes(folder.path(), &Valid::None);
+        let of_labels = notes.into_iter().find(|note| note.contains("`year`"));
+        (of_labels, dataset.train[3].id.clone())
+    };
+    let mut labels: Vec<f32> = (0..20).map(|label| label as f32).collect();
+    assert_eq!(note(&labels).0, None);
+    labels[3] = 1e9;
+    let (said, id) = note(&labels);
+    // Without the 3: the mean is 187 / 19.
+    let wanted = format!(
+        "1 label of `year` stands far apart from the others, which lie around 9.84 with a deviation of 5.71: 1000000000 of \
+         {id:?}; "
+    );
+    assert!(
+        said.as_ref().is_some_and(|said| said.starts_with(&wanted) && !said.contains("write a column")),
+        "{said:?}"
+    );
+    // Two of twenty are a part of the data, and so is a label other than most, which are equal.
+    labels[4] = 1e9;
+    assert!(note(&labels).0.unwrap().contains("write a column"));
+    let mut equal = vec![0.0; 20];
+    equal[3] = 1e9;
+    assert!(note(&equal).0.unwrap().contains("write a column"));
+}
+
+#[test]
 fn one_label_for_all_training_images_of_a_regression_is_an_error() {
     let folder = TempDir::new().unwrap();
     let found = |labels: &[f32]| findings(check(&mut measured(&folder, labels), None, &mut Silent)).findings;

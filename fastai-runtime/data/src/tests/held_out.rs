@@ -122,6 +122,9 @@ fn one_class_is_nothing_to_learn() {
     let root = rows(&[("a", "x", ""), ("b", "x", "")]);
     let finding = only_finding(&data(root.path(), csv(), Valid::None));
     assert_eq!(finding, "all 2 images have the label \"x\": a classifier needs at least two classes");
+    // A model that knows more classes can be measured on them.
+    let measured = Dataset::open_to_measure(&data(root.path(), csv(), Valid::None), TaskKind::SingleLabel).unwrap();
+    assert_eq!((measured.classes, measured.train.len()), (vec!["x".to_string()], 2));
 }
 
 #[test]
