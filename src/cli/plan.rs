@@ -38,6 +38,9 @@ pub struct PlanArgs {
     /// Where to probe, as in `run`
     #[arg(long, requires = "probe")]
     device: Option<DeviceRequest>,
+    /// CPU threads of the probe, as in `run`; all cores unless given
+    #[arg(long, requires = "probe", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     #[command(flatten)]
     memory: NetworkMemory,
     /// Plan with a key replaced, e.g. `data.batch=16`
@@ -115,8 +118,8 @@ fn looked_at(recipe: &Recipe, dataset: Dataset) -> Option<(Facts, usize)> {
 fn probe(recipe: &Recipe, args: &PlanArgs) -> Result<Probed, RunError> {
     eprintln!("two batches of every step ..");
     let device = config::device_of(args.device.as_ref(), recipe);
-    let memory = args.memory.limit();
-    let options = RunOptions { device, memory, stop: super::stop::signal(), ..RunOptions::default() };
+    let (memory, threads) = (args.memory.limit(), args.threads.map(usize::from));
+    let options = RunOptions { device, threads, memory, stop: super::stop::signal(), ..RunOptions::default() };
     engine::probe(recipe, &options, &mut Silent)
 }
 

@@ -42,7 +42,7 @@ pub struct PredictArgs {
     /// The K most probable classes of each image: 5 in text unless given; in JSON instead of all probabilities
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "csv")]
     top: Option<u32>,
-    /// Print CSV: file, a column a class, what is said
+    /// Print CSV: file, a column for each class and what is said, or the predicted number
     #[arg(long, conflicts_with_all = ["json", "jsonl"])]
     csv: bool,
     /// Print JSON: one document

@@ -1,6 +1,6 @@
 //! The forms in which `fastai predict` prints.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use fastai_dsl::TaskKind;
 use fastai_runtime::metrics::Thresholds;
@@ -43,7 +43,10 @@ impl PredictionFormat {
     ) -> Box<dyn PredictionWriter + 'a> {
         match self {
             Self::Text => Box::new(Text { out, separator, top: top.unwrap_or(SHOWN) }),
-            Self::Csv => Box::new(Csv { out: csv::Writer::from_writer(out), separator }),
+            Self::Csv => {
+                let shown = io::stdout().is_terminal();
+                Box::new(Csv { out: csv::Writer::from_writer(out), separator, shown })
+            }
             Self::Json => Box::new(Json { out, rows: 0, top, unreadable: Vec::new() }),
             Self::JsonLines => Box::new(JsonLines { out, top }),
         }
@@ -64,18 +67,25 @@ impl<W: Write> PredictionWriter for Text<W> {
         let what = match meta.task {
             TaskKind::MultiLabel => format!("tags above {thresholds}"),
             TaskKind::SingleLabel => "the most probable class".to_string(),
-            TaskKind::Regression => "a number an image".to_string(),
+            TaskKind::Regression => {
+                let name = visible_name(&meta.classes[0]);
+                return writeln!(self.out, "# {}, a number for each image: {name}", meta.recipe);
+            }
         };
         writeln!(self.out, "# {}, {what}; classes: {}", meta.recipe, visible_name(&meta.classes.join(&self.separator)))
     }
 
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
+        let file = said.path.display().to_string();
+        let file = visible_name(&file);
+        if predictor.meta().task == TaskKind::Regression {
+            return writeln!(self.out, "{file}\t{:.4}", said.probabilities[0]);
+        }
         let best = predictor.top(said.probabilities, self.top);
         let best: Vec<String> =
             best.iter().map(|(class, probability)| format!("{} {probability:.4}", visible_name(class))).collect();
         let names = if names.is_empty() { "-".to_string() } else { names.join(&self.separator) };
-        let (file, names) = (said.path.display().to_string(), visible_name(&names));
-        writeln!(self.out, "{}\t{names}\t{}", visible_name(&file), best.join(", "))
+        writeln!(self.out, "{file}\t{}\t{}", visible_name(&names), best.join(", "))
     }
 
     fn end(&mut self) -> io::Result<()> {
@@ -83,10 +93,13 @@ impl<W: Write> PredictionWriter for Text<W> {
     }
 }
 
+/// `file`, a column for each class or for the number, and, unless it is a number, what is `said`.
 struct Csv<W: Write> {
     out: csv::Writer<W>,
     /// Between tags.
     separator: String,
+    /// Whether a terminal shows the text, which would obey what is in the names of files.
+    shown: bool,
 }
 
 impl<W: Write> Csv<W> {
@@ -102,13 +115,17 @@ impl<W: Write> Csv<W> {
 impl<W: Write> PredictionWriter for Csv<W> {
     fn begin(&mut self, predictor: &Predictor, _: &Thresholds) -> io::Result<()> {
         let classes = predictor.classes().iter().map(|class| visible_name(class).into_owned());
-        self.record(std::iter::once("file".into()).chain(classes).chain(["said".into()]))
+        let said = (predictor.meta().task != TaskKind::Regression).then(|| "said".into());
+        self.record(std::iter::once("file".into()).chain(classes).chain(said))
     }
 
-    fn row(&mut self, _: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let mut fields = vec![visible_name(&said.path.display().to_string()).into_owned()];
+    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
+        let file = said.path.display().to_string();
+        let mut fields = vec![if self.shown { visible_name(&file).into_owned() } else { file }];
         fields.extend(said.probabilities.iter().map(f32::to_string));
-        fields.push(visible_name(&names.join(&self.separator)).into_owned());
+        if predictor.meta().task != TaskKind::Regression {
+            fields.push(visible_name(&names.join(&self.separator)).into_owned());
+        }
         self.record(fields)
     }
 
@@ -135,10 +152,15 @@ impl<W: Write> PredictionWriter for Json<W> {
     }
 
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let mut row = json!({ "file": said.path.display().to_string(), "said": answer::said(predictor, names) });
-        match self.top {
-            Some(k) => row["top"] = answer::top(predictor, said.probabilities, k),
-            None => row["probabilities"] = json!(said.probabilities),
+        let mut row = json!({ "file": said.path.display().to_string() });
+        if predictor.meta().task == TaskKind::Regression {
+            row["value"] = json!(said.probabilities[0]);
+        } else {
+            row["said"] = answer::said(predictor, names);
+            match self.top {
+                Some(k) => row["top"] = answer::top(predictor, said.probabilities, k),
+                None => row["probabilities"] = json!(said.probabilities),
+            }
         }
         let comma = if self.rows > 0 { "," } else { "" };
         self.rows += 1;

@@ -33,7 +33,7 @@ pub struct SubmitArgs {
     /// The competition's sample: the file gets its header, its ids, and its order of rows and columns
     #[arg(long, value_name = "FILE")]
     sample: Option<PathBuf>,
-    /// The columns: classes (id and a probability per class), label (id,label), probability (id,label, that of the second
+    /// The columns: classes (id and a probability per class, or the predicted number), label (id,label), probability (id,label, that of the second
     /// of two classes) or tags (image_name,tags); the task and the sample decide unless given
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     format: Option<SubmissionFormat>,

@@ -5,9 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-#[cfg(target_os = "linux")]
-use crate::call::stdout;
-use crate::call::{ROOT, fastai, stderr};
+use crate::call::{ROOT, fastai, stderr, stdout};
 use crate::small::of_classes;
 
 /// Classes and files whose names a terminal, a page or a spreadsheet would obey.
@@ -60,11 +58,17 @@ fn names_are_shown_in_every_output_and_formulas_guarded() {
     said(&["validate", &path(&run)]);
     said(&["show", &path(&recipe), "--out", &path(&page)]);
     assert!(is_plain(&fs::read_to_string(&page).unwrap()));
-    for how in [None, Some("--csv"), Some("--json")] {
+    for how in [None, Some("--json")] {
         let (run, test) = (path(&run), path(&test));
         let [shown, _] = said(&[&["predict", &run, &test][..], how.as_slice()].concat());
         assert!(shown.contains("x\\u2066y.jpg") && shown.contains("cat\\u202egpj"), "{shown}");
     }
+    // A program joins the rows of a csv file with the files.
+    fs::rename(scratch.path().join("test/@s.jpg"), scratch.path().join("test/new\nline.jpg")).unwrap();
+    let rows = stdout(fastai(&scratch).args(["predict", "--csv", &path(&run), &path(&test)]));
+    assert!(rows.contains("x\u{2066}y.jpg,") && rows.contains("/new\nline.jpg\","), "{rows}");
+    assert!(rows.contains("cat\\u202egpj"), "{rows}");
+    fs::rename(scratch.path().join("test/new\nline.jpg"), scratch.path().join("test/@s.jpg")).unwrap();
 
     let (run, test, out) = (path(&run), path(&test), path(&csv));
     let submit = ["submit", &run, "--images", &test, "--out", &out, "--quiet"];

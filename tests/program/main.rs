@@ -12,6 +12,7 @@ mod hostile;
 mod kills;
 #[cfg(unix)]
 mod mixed;
+mod numbers;
 mod outputs;
 #[cfg(unix)]
 mod parts;

@@ -21,7 +21,8 @@ impl Session<'_> {
         let (metrics, dataset) = (self.recipe.metrics(), &self.sets.dataset);
         let (record, summary) = (&mut self.record, &mut self.summary);
         self.thresholds = measured::describe(record, summary, look, truth, metrics, &dataset.classes);
-        self.record.gallery = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.thresholds.as_ref());
+        let gallery = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.thresholds.as_ref());
+        self.record.gallery = Some(gallery);
         measured::evaluation(MeasuredSet::Valid, look, truth, &self.metrics, self.seed, &[index as u64])
     }
 

@@ -10,6 +10,9 @@ use crate::models::StageMemory;
 /// The fewest images of a part: batch norms need two.
 pub(super) const FEWEST: u64 = 2;
 
+/// Batches of pixels in memory at a time: the one that passes the network, one that waits, and one that is loaded.
+const LOADED: u64 = 3;
+
 /// The parts, from 1, in which the batches of each stage of the plan pass the body on the CPU, so that they fit into memory as far
 /// as it can be estimated from the layers.
 ///
@@ -25,7 +28,8 @@ pub fn fits_memory(recipe: &Recipe, plan: &Plan, limit: Option<u64>) -> Result<V
     }
 }
 
-/// `stated`: whether it is an option that says what is there.
+/// `stated`: whether it is an option that says what is there, which is for the network alone; otherwise the loaded pixels, which
+/// parts do not lessen, need room as well.
 fn fits_into(recipe: &Recipe, plan: &Plan, there: u64, stated: bool) -> Result<Vec<usize>, RunError> {
     let needs_of = |(index, stage)| match activations_of(&plan.stages, index) {
         Some(computed) => StageMemory::of(recipe, plan, &computed),
@@ -33,17 +37,22 @@ fn fits_into(recipe: &Recipe, plan: &Plan, there: u64, stated: bool) -> Result<V
     };
     let needs: Vec<Option<StageMemory>> = plan.stages.iter().enumerate().map(needs_of).collect();
     let all = || plan.stages.iter().zip(needs.iter().copied());
-    let parts = |(stage, needs): (_, Option<_>)| needs.map_or(Some(1), |memory| parts_of(stage, memory, there));
+    let loaded = |stage: &Stage, memory| if stated { 0 } else { loaded_bytes(stage, memory) };
+    let parts = |(stage, needs): (&Stage, Option<StageMemory>)| {
+        needs.map_or(Some(1), |memory| parts_of(stage, memory, there.saturating_sub(loaded(stage, memory))))
+    };
     if let Some(parts) = all().map(parts).collect() {
         return Ok(parts);
     }
     let known = all().enumerate().filter_map(|(index, (stage, needs))| Some((index, stage, needs?)));
+    let least = |stage: &Stage, memory| least_of(stage, memory) + loaded(stage, memory);
     let (index, stage, needs) = known
-        .max_by_key(|(_, stage, memory)| least_of(stage, *memory))
+        .max_by_key(|(_, stage, memory)| least(stage, *memory))
         .expect("a step that does not fit needs a known amount");
-    let least = least_of(stage, needs);
+    let least = least(stage, needs);
     let batch = stage.state.batch;
-    let fitting = there.saturating_sub(needs.weights) / image_bytes(stage, needs);
+    let image = image_bytes(stage, needs) + loaded(stage, needs) / u64::from(batch.max(1));
+    let fitting = there.saturating_sub(needs.weights) / image;
     let lower = if fitting >= FEWEST {
         format!(
             "`batch: {fitting}` or smaller images would fit, where the recipe has batches of {batch} at {} px",
@@ -71,6 +80,13 @@ fn activations_of(stages: &[Stage], index: usize) -> Option<Stage> {
 /// Bytes of the maps of an image.
 fn image_bytes(stage: &Stage, memory: StageMemory) -> u64 {
     (memory.activations / u64::from(stage.state.batch.max(1))).max(1)
+}
+
+/// Bytes of the pixels that are loaded at a time; none where the network computes on cached activations.
+fn loaded_bytes(stage: &Stage, memory: StageMemory) -> u64 {
+    let side = u64::from(stage.state.size);
+    let batch = 3 * side * side * size_of::<f32>() as u64 * u64::from(stage.state.batch);
+    if memory.activations == 0 { 0 } else { LOADED * batch }
 }
 
 /// The parts of a stage's batches; `None` if no number of them fits.
@@ -210,6 +226,17 @@ mod tests {
     }
 
     #[test]
+    fn pixels_need_room_that_parts_do_not_lessen() {
+        let fits =
+            |batch: u32, stated: bool| fits_steps("fit(0.01, 1);", "squeezenet1_1", 2048, batch, 3_072_000_000, stated);
+        // Three batches of 64 images are 9.7 GB of pixels.
+        assert!(fits(64, true).unwrap()[0] > 16, "an option is for the network alone");
+        let said = fits(64, false).unwrap_err();
+        assert!(said.contains("`batch: 4` or smaller images"), "{said}");
+        assert_eq!(fits(4, false), Ok(vec![1]), "the advice holds");
+    }
+
+    #[test]
     fn only_batch_norms_that_learn_are_said_to_see_parts() {
         let text = "A { task: single_label, data: folders { root: \"d\" }, transforms: side_on { size: 224 }, model: resnet18, \
                     metrics: [accuracy], train: { fit(0.01, 1); unfreeze(); fit(0.001, 1); bn_freeze(on); fit(0.001, 1); } }";
@@ -227,7 +254,7 @@ mod tests {
 
     #[test]
     fn evaluation_passes_in_parts_where_results_do_not_depend_on_them() {
-        let fits = |steps: &str, there: u64| fits_steps(steps, "resnet18", 224, 64, there, false);
+        let fits = |steps: &str, there: u64| fits_steps(steps, "resnet18", 224, 64, there, true);
         let steps = "precompute(on); fit(0.01, 1); resize(448); fit(0.01, 1); precompute(off); tta();";
         assert_eq!(fits(steps, 64 << 30), Ok(vec![1; 6]));
         let parts = fits(steps, 400 << 20).unwrap();

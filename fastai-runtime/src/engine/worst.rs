@@ -6,6 +6,7 @@ use crate::metrics::{
     Probabilities, Thresholds, Truth, f2_of_images, log_loss_of_images, most_incorrect, most_uncertain,
 };
 use crate::models::DEFAULT_THRESHOLD;
+use crate::report::numbers::metric;
 use crate::report::{Gallery, GalleryGroup, GalleryImage};
 
 /// Largest number of images in a report, about 6 kB each.
@@ -14,27 +15,58 @@ const BUDGET: usize = 96;
 const PER_CLASS: usize = 4;
 /// Images per kind if there are too many classes to show images of each.
 const OVERALL: usize = 30;
+/// Largest number of dots in the plot of a regression.
+const POINTS: usize = 2_000;
 /// Other classes or tags named beside an image.
 const NAMED: usize = 6;
 
 /// Selects the most incorrect and the most uncertain predictions.
 ///
 /// With few classes, images of each class; otherwise the worst of all. For tags, the images with the lowest F2 at
-/// `thresholds`. `None` for regressions.
+/// `thresholds`; for numbers, those with the largest errors.
 pub(super) fn gallery(
     look: &Look,
     truth: &Truth,
     items: &[Item],
     classes: &[String],
     thresholds: Option<&Thresholds>,
-) -> Option<Gallery> {
+) -> Gallery {
     let p = &look.probabilities;
+    let mut points = Vec::new();
     let (wrong, groups) = match truth {
         Truth::Classes(truth) => single(p, truth, items, classes),
         Truth::Tags { .. } => tags(p, truth, items, classes, thresholds.unwrap_or(&Thresholds::All(DEFAULT_THRESHOLD))),
-        Truth::Values(_) => return None,
+        Truth::Values(truth) => {
+            let pairs = finite(p, truth);
+            let step = pairs.len().div_ceil(POINTS).max(1);
+            points = pairs.iter().step_by(step).map(|(_, pair)| *pair).collect();
+            (0, numbers(pairs, items))
+        }
     };
-    Some(Gallery { made: look.made.clone(), wrong: wrong as u64, n: truth.len() as u64, groups })
+    Gallery { made: look.made.clone(), wrong: wrong as u64, n: truth.len() as u64, groups, points }
+}
+
+/// The true and the predicted number of each image for which both are finite.
+fn finite(p: &Probabilities, truth: &[f32]) -> Vec<(usize, [f32; 2])> {
+    let pairs = truth.iter().zip(p.values()).map(|(is, said)| [*is, *said]).enumerate();
+    pairs.filter(|(_, [is, said])| (said - is).is_finite()).collect()
+}
+
+/// The images with the largest errors.
+fn numbers(mut pairs: Vec<(usize, [f32; 2])>, items: &[Item]) -> Vec<GalleryGroup> {
+    let error = |[is, said]: [f32; 2]| (said - is).abs();
+    pairs.sort_by(|(a, first), (b, second)| error(*second).total_cmp(&error(*first)).then(a.cmp(b)));
+    pairs.truncate(OVERALL);
+    let image = |(image, [is, said]): (usize, [f32; 2])| GalleryImage {
+        id: items[image].id.clone(),
+        path: items[image].path.clone(),
+        is: is.to_string(),
+        said: vec![(metric(f64::from(said)), said - is)],
+        value: error([is, said]),
+        ..GalleryImage::default()
+    };
+    let images: Vec<GalleryImage> = pairs.into_iter().map(image).collect();
+    if images.is_empty() { Vec::new() } else { vec![GalleryGroup { title: "Largest errors".to_string(), images }] }
 }
 
 fn single(p: &Probabilities, truth: &[u32], items: &[Item], classes: &[String]) -> (usize, Vec<GalleryGroup>) {
@@ -148,7 +180,7 @@ mod tests {
     #[test]
     fn few_classes_show_some_of_each() {
         let look = look(vec![0.9, 0.1, 0.3, 0.7, 0.45, 0.55, 0.2, 0.8], 2);
-        let found = gallery(&look, &Truth::Classes(vec![0, 0, 0, 1]), &items(4), &names(2), None).unwrap();
+        let found = gallery(&look, &Truth::Classes(vec![0, 0, 0, 1]), &items(4), &names(2), None);
         assert_eq!((found.wrong, found.n), (2, 4));
         let titles: Vec<&str> = found.groups.iter().map(|g| g.title.as_str()).collect();
         assert_eq!(titles, ["c0: most incorrect", "c0: most uncertain", "c1: most uncertain"]);
@@ -160,7 +192,7 @@ mod tests {
     fn many_classes_show_the_worst_of_all_within_bounds() {
         let n = 300;
         let values = (0..n * 120).map(|i| if i % 120 == 5 { 0.4 } else { 0.005 }).collect();
-        let found = gallery(&look(values, 120), &Truth::Classes(vec![7; n]), &items(n), &names(120), None).unwrap();
+        let found = gallery(&look(values, 120), &Truth::Classes(vec![7; n]), &items(n), &names(120), None);
         assert_eq!(found.wrong, 300);
         assert_eq!(found.groups.iter().map(|g| g.images.len()).collect::<Vec<_>>(), [OVERALL, OVERALL / 2]);
     }
@@ -169,8 +201,7 @@ mod tests {
     fn tags_name_what_is_missing_and_what_is_too_much() {
         let look = look(vec![0.9, 0.1, 0.8, 0.9, 0.9, 0.1], 3);
         let cells = vec![true, true, false, true, true, false];
-        let found =
-            gallery(&look, &Truth::Tags { cells, tags: 3 }, &items(2), &names(3), Some(&Thresholds::All(0.2))).unwrap();
+        let found = gallery(&look, &Truth::Tags { cells, tags: 3 }, &items(2), &names(3), Some(&Thresholds::All(0.2)));
         assert_eq!((found.wrong, found.groups.len(), found.groups[0].images.len()), (1, 1, 1));
         let image = &found.groups[0].images[0];
         assert_eq!(image.is, "c0");
@@ -179,8 +210,29 @@ mod tests {
     }
 
     #[test]
+    fn numbers_show_the_largest_errors_and_a_dot_for_each_image() {
+        let found = gallery(
+            &look(vec![1.5, 9.0, f32::NAN, -2.0], 1),
+            &Truth::Values(vec![1.0, 4.0, 3.0, -1.0]),
+            &items(4),
+            &names(1),
+            None,
+        );
+        assert_eq!(found.points, [[1.0, 1.5], [4.0, 9.0], [-1.0, -2.0]]);
+        let ids: Vec<&str> = found.groups[0].images.iter().map(|image| image.id.as_str()).collect();
+        assert_eq!(ids, ["1", "3", "0"]);
+        let worst = &found.groups[0].images[0];
+        assert_eq!((worst.is.as_str(), &worst.said[0], worst.value), ("4", &("9.0000".to_string(), 5.0), 5.0));
+        let many = gallery(&look(vec![0.0; 5001], 1), &Truth::Values(vec![1.0; 5001]), &items(5001), &names(1), None);
+        assert_eq!((many.points.len(), many.groups[0].images.len(), many.n), (1667, OVERALL, 5001));
+        assert!(
+            gallery(&look(vec![f32::NAN], 1), &Truth::Values(vec![1.0]), &items(1), &names(1), None).groups.is_empty()
+        );
+    }
+
+    #[test]
     fn nothing_wrong_shows_nothing() {
         let truth = Truth::Tags { cells: vec![true], tags: 1 };
-        assert!(gallery(&look(vec![0.9], 1), &truth, &items(1), &names(1), None).unwrap().groups.is_empty());
+        assert!(gallery(&look(vec![0.9], 1), &truth, &items(1), &names(1), None).groups.is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use fastai_dsl::TaskKind;
 use image::codecs::jpeg::JpegEncoder;
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
@@ -12,18 +13,23 @@ use crate::data::decode;
 /// Longest side of a thumbnail, pixels: twice the displayed size, for high-resolution screens.
 const SIDE: u32 = 192;
 const QUALITY: u8 = 80;
+/// Up to so many images a page has all of them at once; more are drawn when they come into view.
+const AT_ONCE: usize = 40;
 
 /// Groups of images worth inspecting.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gallery {
     /// The predictions that select the images, in words.
     pub made: String,
-    /// Incorrectly predicted images, shown or not.
+    /// Incorrectly predicted images, shown or not; of a regression 0.
     pub wrong: u64,
     /// Images examined.
     pub n: u64,
     /// The groups.
     pub groups: Vec<GalleryGroup>,
+    /// Of a regression the true and the predicted number of each image, or of as many of them as a plot shows, evenly spaced.
+    #[serde(default)]
+    pub points: Vec<[f32; 2]>,
 }
 
 /// Images of one kind.
@@ -42,13 +48,13 @@ pub struct GalleryImage {
     pub id: String,
     /// Its file.
     pub path: PathBuf,
-    /// The true class; for tags, the correctly predicted ones.
+    /// The true class or number; for tags, the correctly predicted ones.
     pub is: String,
-    /// The predicted class with its probability; for tags, the wrongly predicted ones.
+    /// The predicted class with its probability, or the predicted number with its error; for tags, the wrongly predicted ones.
     pub said: Vec<(String, f32)>,
     /// Missed tags, with probabilities.
     pub missing: Vec<(String, f32)>,
-    /// Probability of the true class, or the image's F2.
+    /// Probability of the true class, the image's F2, or how far the predicted number lies from the true one.
     pub value: f32,
     /// A small JPEG in base64; created with the report.
     #[serde(skip)]
@@ -92,29 +98,41 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     text
 }
 
+/// How a page with so many images loads each.
+pub(super) fn loading(images: usize) -> Option<&'static str> {
+    (images > AT_ONCE).then_some("lazy")
+}
+
 /// The gallery as a part of the report.
-pub fn gallery(gallery: &Gallery, tags: bool) -> Markup {
-    let what = if tags { "have a tag missing or too many" } else { "were taken for another class" };
+pub fn gallery(gallery: &Gallery, task: TaskKind) -> Markup {
+    let (wrong, n) = (grouped(gallery.wrong), grouped(gallery.n));
+    let images = gallery.groups.iter().map(|group| group.images.len()).sum();
     html! {
         p.soft {
-            (grouped(gallery.wrong)) " of " (grouped(gallery.n)) " validation images " (what) " (" (gallery.made) ")."
-            @if tags { " Missing tags are struck through, those too many have a plus." }
+            @match task {
+                TaskKind::SingleLabel => { (wrong) " of " (n) " validation images were taken for another class" }
+                TaskKind::MultiLabel => { (wrong) " of " (n) " validation images have a tag missing or too many" }
+                TaskKind::Regression => { "Those of " (n) " validation images whose predicted value lies farthest from the true one" }
+            }
+            " (" (gallery.made) ")."
+            @if task == TaskKind::MultiLabel { " Missing tags are struck through, those too many have a plus." }
         }
         @for group in &gallery.groups {
             h3 { (group.title) }
-            div.gallery { @for image in &group.images { (picture(image, tags)) } }
+            div.gallery { @for image in &group.images { (picture(image, task, loading(images))) } }
         }
     }
 }
 
-fn picture(image: &GalleryImage, tags: bool) -> Markup {
+fn picture(image: &GalleryImage, task: TaskKind, loading: Option<&str>) -> Markup {
+    let tags = task == TaskKind::MultiLabel;
     let shown = |list: &[(String, f32)], class: &str, sign: &str| {
         html! { @for (name, p) in list { span class=(class) title=(format!("{name} {p:.4}")) { (sign) @if sign.is_empty() && class == "missing" { s { (name) } } @else { (name) } " " small { (format!("{p:.2}")) } } " " } }
     };
     html! {
         figure.picture {
             @match &image.thumbnail {
-                Some(data) => img src=(format!("data:image/jpeg;base64,{data}")) alt=(image.id) loading="lazy";,
+                Some(data) => img src=(format!("data:image/jpeg;base64,{data}")) alt=(image.id) loading=[loading];,
                 None => div.gone { "no longer readable" },
             }
             figcaption {
@@ -122,6 +140,11 @@ fn picture(image: &GalleryImage, tags: bool) -> Markup {
                     (shown(&image.missing, "missing", ""))
                     (shown(&image.said, "extra", "+"))
                     @if !image.is.is_empty() { span.soft { (image.is) } }
+                } @else if task == TaskKind::Regression {
+                    strong { (image.is) }
+                    @for (number, error) in &image.said {
+                        br; "predicted " span.extra { (number) " " small { (format!("{error:+.4}")) } }
+                    }
                 } @else {
                     strong { (image.is) } " " small { (format!("{:.2}", image.value)) }
                     @if !image.said.is_empty() { br; "said " (shown(&image.said, "extra", "")) }
@@ -155,7 +178,8 @@ mod tests {
         gallery.make_thumbnails();
         let [made, gone] = gallery.groups[0].images.as_slice() else { panic!() };
         assert!(made.thumbnail.as_ref().unwrap().len() < 4000 && gone.thumbnail.is_none());
-        let page = super::gallery(&gallery, false).into_string();
+        let page = super::gallery(&gallery, TaskKind::SingleLabel).into_string();
+        assert!(!page.contains("loading"), "a few images are there at once");
         assert!(page.contains("src=\"data:image/jpeg;base64,/9j/") && page.contains("no longer readable"));
     }
 }

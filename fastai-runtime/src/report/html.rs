@@ -10,7 +10,7 @@ use super::record::metric_names;
 use super::ruined::Ruined;
 use super::summary::Shortfall;
 use super::{
-    Baseline, Evaluation, Record, StageSummary, Status, Summary, folds, gallery, plot, ruin, tables, verdicts,
+    Baseline, Evaluation, Gallery, Record, StageSummary, Status, Summary, folds, gallery, plot, ruin, tables, verdicts,
 };
 use crate::data::byte_units::in_units;
 use crate::metrics::MetricValue;
@@ -61,8 +61,12 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
             (tables::by_class(found, summary.task))
         }
         @if let Some(shown) = record.gallery.as_ref().filter(|g| !g.groups.is_empty()) {
+            @if !shown.points.is_empty() {
+                h2 { "Predicted and true values" }
+                (scatter(shown, summary.classes.first().map_or("value", String::as_str)))
+            }
             h2 { "Images worth a look" }
-            (gallery::gallery(shown, summary.task == TaskKind::MultiLabel))
+            (gallery::gallery(shown, summary.task))
         }
         h2 { "Data" }
         (tables::data(&summary.counts, summary.task, &record.data))
@@ -309,6 +313,15 @@ fn epochs(fits: &[FitCurve]) -> Markup {
 
 fn rises(before: &EpochRow, row: &EpochRow) -> bool {
     row.val_loss > before.val_loss && row.trn_loss < before.trn_loss
+}
+
+/// The predicted numbers over the true ones.
+fn scatter(shown: &Gallery, name: &str) -> Markup {
+    let caption = html! {
+        "Each dot is a validation image" @if (shown.points.len() as u64) < shown.n { ", of which some are shown" }
+        " (" (shown.made) "). On the line, the predicted value is the true one."
+    };
+    html! { div.square { (tables::figure(plot::predicted(&shown.points, name), caption)) } }
 }
 
 fn plots(record: &Record) -> Markup {

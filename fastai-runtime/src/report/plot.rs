@@ -26,6 +26,8 @@ const INK: RGBColor = RGBColor(51, 51, 51);
 const GRID: RGBColor = RGBColor(230, 230, 230);
 const BORDER: RGBColor = RGBColor(153, 153, 153);
 const SIZE: (u32, u32) = (860, 340);
+/// With room for the labels, both axes are equally long.
+const SQUARE: (u32, u32) = (600, 564);
 /// Points per line: about two per pixel.
 const POINTS: usize = 1600;
 
@@ -159,6 +161,26 @@ pub fn dots(rows: &[(String, Vec<f64>)], x_title: &str, y_title: &str) -> String
     })
 }
 
+/// The predicted numbers over the true ones, on equal axes, with the line on which both are the same. `points` are finite.
+pub fn predicted(points: &[[f32; 2]], name: &str) -> String {
+    let values = points.iter().flatten().copied().map(f64::from);
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
+    if points.is_empty() {
+        return nothing("nothing was measured");
+    }
+    draw_on(SQUARE, |area| {
+        let axis = padded(low, high);
+        let mut chart = builder(area, 16).build_cartesian_2d(axis.clone(), axis.clone())?;
+        mesh(&mut chart, &format!("{name}, true"), &format!("{name}, predicted"), 7, &|x| rate(*x))?;
+        let equal = [(axis.start, axis.start), (axis.end, axis.end)];
+        chart.draw_series([PathElement::new(equal, BORDER.stroke_width(2))])?;
+        let dot =
+            |[is, said]: &[f32; 2]| Circle::new((f64::from(*is), f64::from(*said)), 4, PALETTE[0].mix(0.6).filled());
+        chart.draw_series(points.iter().map(dot))?;
+        Ok(())
+    })
+}
+
 /// The range of a finder's curve that a reader looks at: from its lowest point to its highest before that one, with some of
 /// the rise after it, which may be many times as high.
 fn fall(points: &[(f64, f64)]) -> (usize, f64, f64) {
@@ -212,9 +234,13 @@ fn cut_at(points: &[(f64, f64)], lowest: usize, top: f64) -> Vec<(f64, f64)> {
 }
 
 fn draw(plot: impl FnOnce(&Area) -> Drawn) -> String {
+    draw_on(SIZE, plot)
+}
+
+fn draw_on(size: (u32, u32), plot: impl FnOnce(&Area) -> Drawn) -> String {
     let mut svg = String::new();
     let drawn = {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         area.fill(&WHITE).map_err(Into::into).and_then(|()| plot(&area)).and_then(|()| Ok(area.present()?))
     };
     // Writing into a string does not fail; a plot that cannot be laid out must not cost the run.
@@ -412,6 +438,22 @@ mod tests {
         let (epochs, ends) = (vec![row(10), row(20)], vec![10, 20]);
         let fit = FitCurve { epochs, ends, losses: losses.clone(), ..FitCurve::default() };
         assert_eq!(epoch_ends(&fit, 100), [(110.0, 0.5), (120.0, 0.5)]);
+    }
+
+    #[test]
+    fn numbers_lie_on_the_line_where_they_are_predicted_as_they_are() {
+        let place = |point: [f32; 2]| -> (f64, f64) {
+            let svg = predicted(&[[0.0, 20.0], [20.0, 0.0], point], "red");
+            assert!(svg.contains("red, true") && svg.contains("red, predicted"), "{svg}");
+            let (_, dot) = svg.rsplit_once("<circle ").unwrap();
+            let at =
+                |key: &str| dot.split_once(&format!("{key}=\"")).unwrap().1.split_once('"').unwrap().0.parse().unwrap();
+            (at("cx"), at("cy"))
+        };
+        // Equal steps of the numbers are equal steps to the right and up.
+        let ((x0, y0), (x1, y1)) = (place([5.0, 5.0]), place([15.0, 15.0]));
+        assert!(x1 - x0 > 100.0 && (x1 - x0 - (y0 - y1)).abs() <= 4.0, "{x0} {y0} {x1} {y1}");
+        assert!(predicted(&[], "red").contains("nothing was measured"));
     }
 
     #[test]

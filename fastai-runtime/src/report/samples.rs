@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use rayon::prelude::*;
 
 use super::bars::Bars;
-use super::gallery::thumbnail;
+use super::gallery::{loading, thumbnail};
 use super::numbers::grouped;
 use super::record::ClassCount;
 use super::tables::{bars_of, class_counts};
@@ -154,7 +154,7 @@ fn picture(item: &Item, caption: Markup, pictures: &Thumbnails) -> Markup {
 fn thumb(item: &Item, pictures: &Thumbnails) -> Markup {
     html! {
         @match pictures.get(item.path.as_path()) {
-            Some(data) => img src=(format!("data:image/jpeg;base64,{data}")) alt=(item.id) title=(item.id) loading="lazy";,
+            Some(data) => img src=(format!("data:image/jpeg;base64,{data}")) alt=(item.id) title=(item.id) loading=[loading(pictures.len())];,
             None => div.gone { "no longer readable" },
         }
     }

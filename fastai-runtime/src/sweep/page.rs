@@ -9,6 +9,8 @@ use crate::report::{self, plot, tables};
 
 /// Candidates that the plot shows.
 const SHOWN: usize = 40;
+/// Values of up to so many bytes are not broken over lines.
+const WHOLE: usize = 24;
 
 /// The score of each run, the best candidate first, as SVG.
 pub fn scores(table: &Standings) -> String {
@@ -139,7 +141,7 @@ fn candidates(table: &Standings, keys: &[&String]) -> Markup {
             } }
             tbody { @for (row, standing) in table.standings.iter().enumerate() { tr {
                 td.n { (row + 1) }
-                @for (_, value) in &standing.settings { td { code { (value) } } }
+                @for (_, value) in &standing.settings { td.whole[value.len() <= WHOLE] { code { (value) } } }
                 td.n { @if !standing.runs.is_empty() { strong { (metric(standing.mean)) } } }
                 @if table.folds > 1 { td.n { @if let Some(whole) = standing.out_of_fold { (metric(whole)) } } }
                 td.n { @if let Some(deviation) = standing.deviation { (metric(deviation)) } }

@@ -74,7 +74,9 @@ fn a_number_is_learned_from_images_and_labels_in_rust() {
     let errors = predicted.probabilities.values().iter().zip(&held_out).map(|(p, (_, v))| f64::from((p - v).abs()));
     assert!((errors.sum::<f64>() / held_out.len() as f64 - mae).abs() < 1e-4);
     assert_eq!(outcome.classes, ["value"]);
-    assert!(folder.path().join("blue/report.html").is_file());
+    let page = std::fs::read_to_string(folder.path().join("blue/report.html")).unwrap();
+    assert!(page.contains("<h2>Predicted and true values</h2>") && page.contains("<h3>Largest errors</h3>"), "{page}");
+    assert_eq!(page.matches("<br>predicted ").count(), 30);
     let other = Dataset::from_files(paths.iter().map(|p| (p, ["a", "b"][p.as_os_str().len() % 2])), &Valid::None);
     if let Ok(other) = other {
         let error = run(&recipe, &RunOptions { dataset: Some(other), ..options(folder.path(), "x") }, &mut Silent);

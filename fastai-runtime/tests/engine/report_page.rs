@@ -304,6 +304,7 @@ fn planet() -> (Summary, Record) {
                     ..GalleryImage::default()
                 }],
             }],
+            ..Gallery::default()
         }),
     };
     (summary, record)

@@ -128,7 +128,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let outputs = match meta.task {
         TaskKind::MultiLabel => counted(meta.classes.len() as u64, "tag", "tags"),
         TaskKind::SingleLabel => counted(meta.classes.len() as u64, "class", "classes"),
-        TaskKind::Regression => "a number an image".to_string(),
+        TaskKind::Regression => "a number for each image".to_string(),
     };
     let about = format!("`{}`, {outputs}", meta.recipe);
     let service = Service::new(predictor, thresholds, args.limits, queue, counters.clone());

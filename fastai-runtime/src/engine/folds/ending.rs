@@ -93,7 +93,7 @@ impl FoldedRun<'_> {
         let item =
             |(id, path): (&String, &String)| Item { id: id.clone(), path: path.into(), target: Target::Unlabelled };
         let items: Vec<Item> = whole.held_out.ids.iter().zip(paths).map(item).collect();
-        self.record.gallery = worst::gallery(&last, truth, &items, &classes, thresholds.as_ref());
+        self.record.gallery = Some(worst::gallery(&last, truth, &items, &classes, thresholds.as_ref()));
         self.summary.baseline = measured::baseline(truth, truth, &classes, &self.recipe.data().source);
         if let Some(baseline) = self.summary.baseline.as_mut().filter(|_| !self.summary.smoke) {
             let answers = (&plain.probabilities, truth);

@@ -50,12 +50,17 @@ impl SubmissionFormat {
 pub enum SubmissionCell {
     /// The id of the image.
     Id,
-    /// The probability of a class or tag, or the measured number.
+    /// The probability of a class or tag.
     Probability {
         /// Its number.
         place: usize,
         /// Its name.
         class: String,
+    },
+    /// The predicted number.
+    Number {
+        /// What it measures.
+        name: String,
     },
     /// The most probable class.
     Class,
@@ -71,6 +76,7 @@ impl fmt::Display for SubmissionCell {
         match self {
             SubmissionCell::Id => f.write_str("the id"),
             SubmissionCell::Probability { class, .. } => write!(f, "probability of {class:?}"),
+            SubmissionCell::Number { name } => write!(f, "the predicted {}", name.escape_debug()),
             SubmissionCell::Class => f.write_str("the most probable class"),
             SubmissionCell::Tags { separator } => write!(f, "tags, parted by {separator:?}"),
         }
@@ -129,8 +135,13 @@ pub(super) fn single(meta: &ModelMeta, format: SubmissionFormat, separator: &str
     }
 }
 
+/// The cell of a class or tag, or of the number of a regression.
 pub(super) fn probability(meta: &ModelMeta, place: usize) -> SubmissionCell {
-    SubmissionCell::Probability { place, class: meta.classes[place].clone() }
+    let name = meta.classes[place].clone();
+    match meta.task {
+        TaskKind::Regression => SubmissionCell::Number { name },
+        TaskKind::SingleLabel | TaskKind::MultiLabel => SubmissionCell::Probability { place, class: name },
+    }
 }
 
 /// The order of names as people sort them: whole numbers by value if all names are such numbers, otherwise as they are.

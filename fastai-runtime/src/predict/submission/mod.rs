@@ -166,6 +166,7 @@ impl Submission {
                         fields.push(match cell {
                             SubmissionCell::Id => self.cell(&self.ids[said.image]).into_owned(),
                             SubmissionCell::Probability { place, .. } => said.probabilities[*place].to_string(),
+                            SubmissionCell::Number { .. } => said.probabilities[0].to_string(),
                             SubmissionCell::Class => {
                                 self.cell(&predictor.said(said.probabilities, thresholds).concat()).into_owned()
                             }
