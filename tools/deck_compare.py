@@ -2,9 +2,9 @@
 
 The steps are those of `examples/full`, on less data and on networks whose weights are at hand: dogs-vs-cats and dog breeds
 on SqueezeNet 1.1, planet (UC Merced's tags, up to 128 pixels) on EfficientNet-lite0. Both sides read the same files, split
-them alike and start from the same weights; heads, orders and augmentations are drawn by each side's own generators, so single
-runs differ as two seeds do. Cached activations, heads, frozen batch norms, SGDR, rates per layer group and the mean over plain
-and augmented views follow fastai 0.7 on both sides.
+them alike and start from the same weights. Each side draws its own heads, orders and augmentations, so single runs differ as two
+seeds do, unless `--same-draws` is said. Cached activations, heads, frozen batch norms, SGDR, rates per layer group and the mean
+over plain and augmented views follow fastai 0.7 on both sides.
 
 Beside each stage stands what it brought, the difference from the stage before, and what it brought in the deck, whose figures come
 from all of the competitions' data, larger networks and, for planet's augmented views, 256 pixels.
@@ -15,6 +15,12 @@ How to run
     pip install torch torchvision safetensors opencv-python-headless
     python tools/deck_compare.py DATA LITE0 [--recipes dogs,breeds,planet] [--seeds 3] [--stages N] [--program PATH] [--json FILE]
     python tools/deck_compare.py DATA LITE0 --recorded FILE    # the tables of a file that --json wrote
+    cargo build -p fastai-data --example draws
+    python tools/deck_compare.py DATA LITE0 --same-draws       # PyTorch trains with the draws of our runs
+
+With `--same-draws`, PyTorch gets the heads, orders, images, views and masks of dropout that our run of the same seed draws, so that
+training alone differs, and the tables also show how far the losses of single batches are apart. Where rounding alone drives two
+trainings apart, `--same-draws --itself` shows how far: it compares PyTorch with PyTorch in another layout of memory.
 
 FILE is written after each seed, and a further call with it measures the seeds that it lacks. `--stages` measures the first
 stages alone: those on cached activations take seconds, so many seeds can be had of them.
@@ -36,11 +42,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import torchvision
-from places import SQUEEZENET
+from deck_drawn import Drawn, error_of, losses_of, paired_table
+from deck_own import VIEWS, OwnDraws
+from places import PROGRAM, SQUEEZENET
 from reference_models import Lite
 from run_recipe import metric_of, run_recipe, usage_of
 from torch import nn
-from torch_side import batches, factors, head, pooled, weights_of
+from torch_side import batches, factors, pooled, weights_of
 
 THRESHOLDS = (0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23)
 
@@ -105,11 +113,11 @@ def split(rows):
 
 
 def data_of(deck, root):
-    """The section `data` and the items (path, target) of the two sets, with the number of outputs."""
+    """The section `data` and the items (path, classes) of the two sets, with the number of classes."""
     if deck.name == "dogs":
         folder = root / "dogscats"
         names = sorted(p.name for p in (folder / "train").iterdir() if p.is_dir())
-        sets = [[(p, names.index(p.parent.name)) for p in sorted((folder / part).glob("*/*"))] for part in ("train", "valid")]
+        sets = [[(p, [names.index(p.parent.name)]) for p in sorted((folder / part).glob("*/*"))] for part in ("train", "valid")]
         return f"folders {{ root: {json.dumps(str(folder))}, batch: {deck.batch} }}", *sets, len(names)
     folder, labels, images = {
         "breeds": (root / "dogbreed", "labels.csv", "train"),
@@ -118,67 +126,37 @@ def data_of(deck, root):
     with open(folder / labels, newline="", encoding="utf-8") as f:
         rows = [(row[0], row[1].split()) for row in list(csv.reader(f))[1:]]
     names = sorted({tag for _, tags in rows for tag in tags})
-
-    def target(tags):
-        if deck.metric == "accuracy":
-            return names.index(tags[0])
-        return np.array([name in tags for name in names], np.float32)
-
-    items = [(folder / images / f"{name}.jpg", target(tags)) for name, tags in rows]
+    items = [(folder / images / f"{name}.jpg", [names.index(tag) for tag in tags]) for name, tags in rows]
     text = f'csv {{ root: {json.dumps(str(folder))}, labels: "{labels}", images: "{images}", suffix: ".jpg", '
     return text + f"valid: random(0.2, seed = 42), batch: {deck.batch} }}", *split(items), len(names)
+
+
+def table_of(items, classes):
+    """1 where an image has the class, `[image, class]`."""
+    table = np.zeros((len(items), classes), np.float32)
+    for row, (_, of) in enumerate(items):
+        table[row, of] = 1
+    return table
 
 
 # PyTorch.
 
 
-def scaled(image, side):
-    h, w = image.shape[:2]
-    ratio = side / min(h, w)
-    size = max(int(w * ratio), side), max(int(h * ratio), side)
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-
-
-def center(image, side):
-    image = scaled(image, side)
-    y, x = (math.ceil((length - side) / 2) for length in image.shape[:2])
-    return image[y : y + side, x : x + side].astype(np.float32) / 255
-
-
-def view(image, side, zoom, rng, top_down):
-    """The augmented square of `side_on`, or of `top_down`, of an image of bytes: numbers from 0 to 1. Scale to the side times up
-    to `zoom` (p .75), rotate by up to 10 degrees with reflected border (p .75), lighting (.05, .05), flip (p .5), a random crop."""
-    image = scaled(image, int(side * rng.uniform(1, zoom)) if rng.random() < 0.75 else side)
-    h, w = image.shape[:2]
-    if rng.random() < 0.75:
-        turn = cv2.getRotationMatrix2D((w // 2, h // 2), rng.uniform(-10, 10), 1)
-        image = cv2.warpAffine(image, turn, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    image = image.astype(np.float32) / 255
-    light, contrast = rng.uniform(-0.05, 0.05, 2)
-    factor = 1 + contrast if contrast >= 0 else 1 / (1 - contrast)
-    mean = image.mean()
-    image = np.clip((image - mean) * factor + mean + light, 0, 1)
-    if top_down:
-        image = np.rot90(image, rng.integers(4))
-    if rng.random() < 0.5:
-        image = image[:, ::-1]
-    y, x = (int(rng.random() * (length - side)) for length in image.shape[:2])
-    return image[y : y + side, x : x + side]
-
-
 class Network(nn.Module):
     """A body with published weights and the library's head."""
 
-    def __init__(self, weights, classes, dropout):
+    layout = torch.channels_last
+
+    def __init__(self, weights, head):
         super().__init__()
         self.body = self.untrained_body()
         found = self.body.load_state_dict(weights_of(weights), strict=False)
         if [k for k in found.missing_keys if not k.startswith("_fc") and "num_batches" not in k]:
             raise SystemExit(f"{weights} lacks {found.missing_keys}")
-        self.head = head(self.inputs, classes, dropout)
+        self.head = head
 
     def features(self, x):
-        return pooled(self.last_map(x))
+        return pooled(self.last_map(x.contiguous(memory_format=self.layout)))
 
     def forward(self, x):
         return self.head(self.features(x))
@@ -219,25 +197,28 @@ class SqueezeNet(Network):
         return self.body.features[:5], self.body.features[5:], self.head
 
 
-def fit(net, sample, labels, trained, batch, epochs, cycles, loss_of):
-    """Trains `net` on what `sample(rows)` gives; `trained` are groups of layers with their rates, and `cycles` the lengths of
-    cosine cycles in epochs: none for constant rates."""
+def fit(net, epoch, labels, trained, batch, epochs, cycles, loss_of):
+    """Trains `net` on the batches of each `epoch()`, the numbers of images with the input; `trained` are groups of layers with
+    their rates, and `cycles` the lengths of cosine cycles in epochs: none for constant rates. Returns the losses."""
     sgd = torch.optim.SGD([{"params": list(group.parameters()), "lr": lr} for group, lr in trained], momentum=0.9)
     schedule = factors(cycles, len(batches(len(labels), batch))) if cycles else itertools.repeat(1.0)
+    losses = []
     for _ in range(epochs):
-        for rows in batches(len(labels), batch):
+        for rows, inputs in epoch():
             factor = next(schedule)
             for group, (_, rate) in zip(sgd.param_groups, trained):
                 group["lr"] = rate * factor
-            loss = loss_of(net(sample(rows)), labels[rows])
+            loss = loss_of(net(inputs), labels[rows])
             sgd.zero_grad()
             loss.backward()
             sgd.step()
+            losses.append(loss.item())
+    return losses
 
 
 def score(deck, predicted, truth):
     if deck.metric == "accuracy":
-        return (predicted.argmax(1) == truth).mean()
+        return (predicted.argmax(1) == truth.argmax(1)).mean()
     best = 0
     for threshold in THRESHOLDS:
         said, true = predicted > threshold, truth > 0
@@ -248,38 +229,25 @@ def score(deck, predicted, truth):
 
 
 class Theirs:
-    def __init__(self, deck, weights, sets, classes, seed):
-        torch.manual_seed(seed)
-        self.deck, self.rng = deck, np.random.default_rng(seed)
-        # Scaled and turned as bytes, which OpenCV does several times as fast.
-        self.images = [[cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) for path, _ in items] for items in sets]
-        targets = [np.stack([np.asarray(target) for _, target in items]) for items in sets]
-        self.labels, self.truth = torch.tensor(targets[0]), targets[1]
-        is_lite = deck.network == "efficientnet_lite0"
-        net = (Lite0 if is_lite else SqueezeNet)(weights, classes, deck.dropout)
-        self.net, self.size = net.to(memory_format=torch.channels_last), deck.size
+    def __init__(self, deck, weights, draws, layout=Network.layout):
+        self.deck, self.draws = deck, draws
+        targets, self.truth = draws.labels()
+        targets = torch.from_numpy(targets)
+        self.labels = targets.argmax(1) if deck.metric == "accuracy" else targets
+        self.classes = targets.shape[1]
+        kind = Lite0 if deck.network == "efficientnet_lite0" else SqueezeNet
+        net = kind(weights, draws.head(kind.inputs, self.classes, deck.dropout))
+        self.net, net.layout = net.to(memory_format=layout), layout
         self.frozen, self.cached = True, None
-        mean, std = ([127 / 255] * 3, [128 / 255] * 3) if is_lite else ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-        self.mean, self.std = np.float32(mean), np.float32(std)
 
-    def stack(self, images):
-        made = [((image - self.mean) / self.std).transpose(2, 0, 1) for image in images]
-        return torch.from_numpy(np.stack(made).astype(np.float32)).to(memory_format=torch.channels_last)
-
-    def over(self, images, work):
-        """`work` of all images in the network's evaluation mode, in batches of 32."""
+    def over(self, inputs, work):
+        """`work` of all inputs in the network's evaluation mode."""
         self.net.eval()
         with torch.inference_mode():
-            return torch.cat([work(self.stack(images[at : at + 32])) for at in range(0, len(images), 32)])
+            return torch.cat([work(batch) for batch in inputs])
 
-    def plain(self, part):
-        return [center(image, self.size) for image in self.images[part]]
-
-    def view(self, image):
-        return view(image, self.size, self.deck.zoom, self.rng, self.deck.top_down)
-
-    def probabilities(self, images):
-        logits = self.over(images, self.net)
+    def probabilities(self, inputs):
+        logits = self.over(inputs, self.net)
         return (logits.softmax(1) if self.deck.metric == "accuracy" else logits.sigmoid()).numpy()
 
     def fit(self, step):
@@ -295,42 +263,47 @@ class Theirs:
         groups = [(group, rate) for group, rate, trains in zip(net.groups(), rates, trained) if trains]
         lengths = [(step.cycle_len or 1) * step.cycle_mult**i for i in range(step.cycles)]
         loss_of = F.cross_entropy if self.deck.metric == "accuracy" else F.binary_cross_entropy_with_logits
-        part, sample = net, lambda rows: self.stack([self.view(self.images[0][row]) for row in rows])
-        if self.cached is not None:
-            part, sample = net.head, lambda rows: self.cached[rows]
+        part = net if self.cached is None else net.head
         cycles = lengths if step.cycle_len else None
-        fit(part, sample, self.labels, groups, self.deck.batch, sum(lengths), cycles, loss_of)
+        epoch = lambda: self.draws.epoch(len(self.labels), self.deck.batch, self.cached)
+        return fit(part, epoch, self.labels, groups, self.deck.batch, sum(lengths), cycles, loss_of)
 
     def run(self):
-        found = []
-        for step in self.deck.steps:
+        """What each measured step reached, and the losses of each `fit`, by the number of its step from 0."""
+        found, losses = [], {}
+        for number, step in enumerate(self.deck.steps):
+            self.draws.stage = number
             if isinstance(step, Fit):
-                self.fit(step)
-                found.append(score(self.deck, self.probabilities(self.plain(1)), self.truth))
+                losses[number] = self.fit(step)
+                found.append(self.score(self.probabilities(self.draws.plain(1))))
                 continue
             word, argument = step.rstrip(")").split("(")
             if word == "precompute":
-                self.cached = self.over(self.plain(0), self.net.features).clone() if argument == "on" else None
+                self.cached = self.over(self.draws.plain(0), self.net.features).clone() if argument == "on" else None
             elif word == "head":
-                self.net.head = head(self.net.inputs, len(self.net.head[-1].bias), [0.5, 0.5])
+                self.net.head = self.draws.head(self.net.inputs, self.classes, [0.5, 0.5])
             elif word in ("freeze", "unfreeze"):
                 self.frozen = word == "freeze"
             elif word == "resize":
-                self.size = int(argument)
+                self.draws.size = int(argument)
             elif word == "tta":
-                views = [self.plain(1)] + [[self.view(image) for image in self.images[1]] for _ in range(4)]
-                found.append(score(self.deck, np.mean([self.probabilities(view) for view in views], 0), self.truth))
-        return [float(value) for value in found]
+                plain = self.probabilities(self.draws.plain(1))
+                views = self.probabilities(self.draws.views()).reshape(len(plain), VIEWS, -1)
+                found.append(self.score((plain + views.sum(1)) / (1 + VIEWS)))
+        self.draws.end()
+        return found, losses
+
+    def score(self, predicted):
+        return float(score(self.deck, predicted, self.truth))
 
 
 # Here.
 
 
-def ours(deck, weights, data, seed, program, cache):
+def recipe_of(deck, weights, data):
     metric = "f2(threshold = search)" if deck.metric == "f2" else deck.metric
-    column = "f2_best" if deck.metric == "f2" else deck.metric
     steps = "\n        ".join(f"{step};" for step in deck.steps)
-    text = f"""Deck {{
+    return f"""Deck {{
     task: {"multi_label" if deck.top_down else "single_label"},
     data: {data},
     transforms: {"top_down" if deck.top_down else "side_on"} {{ size: {deck.size}, max_zoom: {deck.zoom} }},
@@ -341,10 +314,14 @@ def ours(deck, weights, data, seed, program, cache):
     }},
 }}
 """
-    with tempfile.TemporaryDirectory() as folder:
-        _, summary = run_recipe(program, text, folder, seed, ["--cache", cache])
+
+
+def ours(deck, text, folder, seed, program, cache):
+    """What each measured step reached, and the losses of each `fit`; writes the recipe and the run in `folder`."""
+    run, summary = run_recipe(program, text, folder, seed, ["--cache", cache])
     measured = [stage["evaluation"] for stage in summary["stages"] if stage["kind"] in ("fit", "tta")]
-    return [metric_of(evaluation, column) for evaluation in measured]
+    column = "f2_best" if deck.metric == "f2" else deck.metric
+    return [metric_of(evaluation, column) for evaluation in measured], losses_of(run)
 
 
 def is_measured(step):
@@ -357,8 +334,8 @@ def first_stages(steps, count):
     return steps if count is None else steps[: measured[min(count, len(measured)) - 1] + 1]
 
 
-def error_of(values):
-    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+def show(deck, found):
+    paired_table(found["stages"], found) if "losses" in found else table(deck, found["stages"], found)
 
 
 def table(deck, stages, found):
@@ -385,14 +362,19 @@ def main():
     usage.add_argument("--recipes", type=lambda s: s.split(","), default=["dogs", "breeds", "planet"])
     usage.add_argument("--threads", type=int, default=2)
     usage.add_argument("--stages", type=int, metavar="N", help="measure the first N stages that are measured")
+    usage.add_argument("--same-draws", type=pathlib.Path, nargs="?", const=PROGRAM.parent / "examples" / "draws", metavar="DRAWS",
+                       help="PyTorch trains with the draws of our runs; the example of fastai-data, built, is DRAWS")  # fmt: skip
+    usage.add_argument("--itself", action="store_true", help="with --same-draws: PyTorch in another layout in place of our runs")
     usage.add_argument("--recorded", type=pathlib.Path, metavar="FILE", help="show what --json wrote, and run nothing")
     args = usage.parse_args()
+    if args.itself and not args.same_draws:
+        usage.error("--itself needs --same-draws")
     if args.recorded:
         recorded = json.loads(args.recorded.read_text())
         for deck in (deck for deck in decks() if deck.name in recorded):
             found = recorded[deck.name]
             print(f"\n{deck.name}: {deck.network}, {deck.metric}, {len(found['here'])} seeds")
-            table(deck, found["stages"], found)
+            show(deck, found)
         return
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
@@ -406,20 +388,37 @@ def main():
             weights = (SQUEEZENET if deck.network == "squeezenet1_1" else args.lite0).resolve()
             print(f"\n{deck.name}: {deck.network}, {len(train)} + {len(valid)} images, {deck.metric}", flush=True)
             stages = [str(step) for step in deck.steps if is_measured(step)]
-            found = all_found.setdefault(deck.name, {"stages": stages, "here": [], "PyTorch": []})
-            if found["stages"] != stages:
-                sys.exit(f"{args.json} holds other stages of {deck.name}: name another file")
+            empty = {"stages": stages, "here": [], "PyTorch": []} | ({"losses": []} if args.same_draws else {})
+            found = all_found.setdefault(deck.name, empty)
+            if found["stages"] != stages or found.keys() != empty.keys():
+                sys.exit(f"{args.json} holds other stages or draws of {deck.name}: name another file")
+            text, targets = recipe_of(deck, weights, data), [table_of(items, classes) for items in (train, valid)]
             for seed in range(len(found["PyTorch"]) + 1, args.seeds + 1):
                 started = time.perf_counter()
-                here = ours(deck, weights, data, seed, args.program.resolve(), cache)
-                between = time.perf_counter()
-                found["PyTorch"].append(Theirs(deck, weights, (train, valid), classes, seed).run())
+                with tempfile.TemporaryDirectory() as folder:
+                    recipe = pathlib.Path(folder, "drawn.recipe")
+                    recipe.write_text(text)
+                    if args.itself:
+                        draws = Drawn(args.same_draws, recipe, seed, targets)
+                        here, losses = Theirs(deck, weights, draws, torch.contiguous_format).run()
+                    else:
+                        here, losses = ours(deck, text, folder, seed, args.program.resolve(), cache)
+                    between = time.perf_counter()
+                    if args.same_draws:
+                        draws = Drawn(args.same_draws, recipe, seed, targets)
+                    else:
+                        draws = OwnDraws(deck, (train, valid), targets, seed)
+                    there, their_losses = Theirs(deck, weights, draws).run()
+                found["PyTorch"].append(there)
                 found["here"].append(here)
+                if args.same_draws:
+                    steps = [at for at, step in enumerate(deck.steps) if is_measured(step)]
+                    found["losses"].append([[losses[at], their_losses[at]] if at in losses else [] for at in steps])
                 seconds = between - started, time.perf_counter() - between
                 print(f"seed {seed}: {seconds[0]:.0f} s here, {seconds[1]:.0f} s in PyTorch", flush=True)
                 if args.json:
                     args.json.write_text(json.dumps(all_found, indent=1))
-            table(deck, stages, found)
+            show(deck, found)
 
 
 if __name__ == "__main__":
