@@ -171,7 +171,7 @@ pub(super) fn did(course: Course) -> &'static str {
         Course::Collapsed => "collapsed",
         Course::Damaged => "damaged the body",
         Course::NothingLearned => "learned nothing",
-        Course::FarOff => "stayed far above a constant answer",
+        Course::FarOff => "ended far above a constant answer",
         Course::Worsened => "got worse",
         Course::Overfitting => "overfitted",
         Course::Stalled => "stood still",

@@ -4,7 +4,7 @@
 use super::curves::EpochRow;
 use super::evidence::{BY_CHANCE, falls};
 use super::judgement::{Course, Judgement, is_held_up};
-use super::recorder::{risen_from, turning_point};
+use super::recorder::{FAR_BELOW, risen_from, turning_point};
 
 /// A validation loss above the constant answer's by this factor is far from any answer of a network that works, if training
 /// raised its own loss, too. If it did not, the statistics of batch norms may only lag behind after a few batches.
@@ -34,8 +34,6 @@ const HARDLY_LOWERED: f64 = 0.7;
 const LED_OFF: f64 = 5.0;
 /// A validation loss above its lowest one by this factor rises, and more epochs are no remedy, whether or not chance explains it.
 const RISES: f64 = 1.05;
-/// The training loss is far below the validation loss if it is less than this share of it.
-const FAR_BELOW: f64 = 0.6;
 /// A validation loss is above a constant answer's if it is so by more than this many of its standard errors.
 const BEYOND_ERROR: f64 = 2.0;
 /// Losses that differ by less than this share of the constant answer's are near each other.

@@ -117,7 +117,10 @@ pub(super) fn falls(losses: &[f64]) -> Option<bool> {
 fn fell_by(losses: &[f64], errors: f64) -> Option<bool> {
     /// Fewer losses in a half do not say how they scatter.
     const FEWEST: usize = 3;
-    let logs: Vec<f64> = losses.iter().map(|loss| loss.ln()).filter(|log| log.is_finite()).collect();
+    /// A loss that is 0 in 32 bits counts as this.
+    const LEAST: f64 = 1e-12;
+    let positive = losses.iter().filter(|loss| **loss >= 0.0);
+    let logs: Vec<f64> = positive.map(|loss| loss.max(LEAST).ln()).filter(|log| log.is_finite()).collect();
     let (early, late) = logs.split_at(logs.len() / 2);
     let error = |half: &[f64]| standard_error(half).unwrap_or(0.0);
     (early.len() >= FEWEST).then(|| mean(early) - mean(late) > errors * error(early).hypot(error(late)))

@@ -48,13 +48,19 @@ const FAR_EPOCHS: usize = 3;
 const STEADY_RISE: f64 = 1.2;
 const STEADY: f64 = 4.0;
 
-/// Returns the epoch with the lowest validation loss if the loss has risen since, by at least 1 % and by more than chance explains,
-/// while the training loss fell to below it, by more than chance explains, too ([`Evidence::fell`](super::Evidence::fell)). From that
-/// epoch on, the network overfits.
+/// The training loss is far below the validation loss if it is less than this share of it.
+pub(super) const FAR_BELOW: f64 = 0.6;
+/// A training loss below that of an earlier epoch by this factor has fallen, as both are means over many batches.
+const LOWER: f64 = 0.9;
+
+/// Returns the epoch with the lowest validation loss if the loss has risen since, by at least 1 % and by more than chance
+/// explains, while the training loss fell to below it: by more than chance explains, too
+/// ([`Evidence::fell`](super::Evidence::fell)), or to far below the validation loss. From that epoch on, the network overfits.
 pub fn turning_point(epochs: &[EpochRow]) -> Option<&EpochRow> {
     let (lowest, last) = (risen_from(epochs)?, epochs.last()?);
     let fell = last.trn_loss < lowest.trn_loss && last.trn_loss < last.val_loss;
-    (fell && last.evidence.fell == Some(true)).then_some(lowest)
+    let is_far_below = last.trn_loss < LOWER * lowest.trn_loss && last.trn_loss < FAR_BELOW * last.val_loss;
+    (fell && (last.evidence.fell == Some(true) || is_far_below)).then_some(lowest)
 }
 
 /// Returns the epoch with the lowest validation loss if the loss has risen by at least 1 % by the last epoch: on the same images by
@@ -76,13 +82,22 @@ pub(super) fn risen_from(epochs: &[EpochRow]) -> Option<&EpochRow> {
 fn rises_steadily(epochs: &[EpochRow], lowest: &EpochRow) -> bool {
     let losses: Vec<f64> = epochs.iter().filter(|row| row.epoch >= lowest.epoch).map(|row| row.val_loss).collect();
     let last = losses.last().copied().unwrap_or(lowest.val_loss);
-    let signs = losses.iter().enumerate().flat_map(|(at, then)| {
-        losses[at + 1..].iter().map(move |now| f64::from(i8::from(now > then) - i8::from(now < then)))
-    });
-    let (more, n) = (signs.sum::<f64>(), losses.len() as f64);
+    // Said first, as it costs little: a fit may have thousands of epochs.
+    if last.is_nan() || last <= STEADY_RISE * lowest.val_loss {
+        return false;
+    }
+    // Pairs in which the later loss is higher, less those in which it is lower.
+    let (mut sorted, mut more): (Vec<f64>, f64) = (Vec::with_capacity(losses.len()), 0.0);
+    for now in losses.iter().filter(|loss| !loss.is_nan()) {
+        let below = sorted.partition_point(|then| then < now);
+        let up_to = sorted.partition_point(|then| then <= now);
+        more += below as f64 - (sorted.len() - up_to) as f64;
+        sorted.insert(up_to, *now);
+    }
+    let n = losses.len() as f64;
     let is_steady = more > STEADY * (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0).sqrt();
     let only_rises = losses.len() > FAR_EPOCHS && losses.is_sorted_by(|then, now| then < now);
-    (is_steady && last > STEADY_RISE * lowest.val_loss) || (only_rises && last > FAR_RISE * lowest.val_loss)
+    is_steady || (only_rises && last > FAR_RISE * lowest.val_loss)
 }
 
 #[cfg(test)]

@@ -243,11 +243,11 @@ fn a_few_batches_advise_neither_more_epochs_nor_another_rate() {
 fn where_validation_turns_is_marked() {
     let chips = Chips::new(40);
     let outcome =
-        run(&chips.tags("precompute(on); fit(0.3, 30);", "", ""), &chips.options("turn"), &mut Silent).unwrap();
+        run(&chips.tags("precompute(on); fit(0.1, 30);", "", ""), &chips.options("turn"), &mut Silent).unwrap();
     let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
     let val_loss: Vec<f64> = history.lines().skip(1).map(|l| l.split(',').nth(3).unwrap().parse().unwrap()).collect();
     let lowest = (0..30).min_by(|a, b| val_loss[*a].total_cmp(&val_loss[*b])).unwrap();
-    assert_eq!(outcome.summary.stages[1].turned_at, Some(lowest as u64), "{val_loss:?}");
+    assert_eq!(outcome.summary.stages[1].turned_at, Some(lowest as u64), "{history}");
     let notes = &outcome.summary.notes;
     assert!(notes.iter().any(|n| n.contains(&format!("overfitting from epoch {lowest} on"))), "{notes:?}");
 }
