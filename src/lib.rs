@@ -262,11 +262,13 @@ pub mod data {
 /// ```
 pub mod predict {
     pub use fastai_runtime::device::{DeviceKind, DeviceRequest, Picked, pick};
-    pub use fastai_runtime::metrics::{Probabilities, Truth};
+    pub use fastai_runtime::metrics::{Confusion, Probabilities, Thresholds, Truth};
+    pub use fastai_runtime::models::{ModelMeta, Network};
     pub use fastai_runtime::predict::{
         Embeddings, FileAnswer, ImageAnswer, ImageFiles, NpyRows, PredictOptions, Prediction, Predictions, Predictor,
         Said, Submission, SubmissionCell, SubmissionFormat, Unreadable, image_files,
     };
+    pub use fastai_runtime::tensor::Device;
 }
 
 /// Losses and metrics of your own: a [`Criterion`](train::Criterion) for [`RunOptions::loss`](engine::RunOptions), and a
@@ -338,7 +340,7 @@ pub mod report {
     pub use fastai_dsl::{Direction, MetricKind, StepKind, TaskKind};
     pub use fastai_runtime::metrics::{ClassRow, ClassScore, ClassTable, MetricValue};
     pub use fastai_runtime::report::{
-        Baseline, ByClass, CacheUse, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights,
+        Baseline, BatchRow, ByClass, CacheUse, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights,
         MeasuredSet, PartFingerprint, Sketch, Spread, StageSummary, Status, Summary,
     };
 }

@@ -162,6 +162,26 @@ pub enum SuppliedError {
         /// The recipe's loss.
         loss: LossSpec,
     },
+    /// The loss does not give each image a number.
+    #[error(
+        "`Criterion::of_images` of the program's loss returned {losses} losses for {images} images: return one for each image, \
+         in their order"
+    )]
+    LossCount {
+        /// The number of losses.
+        losses: usize,
+        /// The number of images.
+        images: usize,
+    },
+    /// The loss of an image is NaN, though the network's answers are finite.
+    #[error(
+        "`Criterion::of_images` of the program's loss returned NaN for validation image {image} (from 0), though all logits are \
+         finite: return a number"
+    )]
+    LossNaN {
+        /// The number of the image, from 0.
+        image: usize,
+    },
     /// A metric of the program has no column of its own.
     #[error(
         "the program's metric {column:?} needs another name in `column`: the table has {}",

@@ -31,18 +31,15 @@ pub struct SavedModel {
 #[derive(clap::Args)]
 pub struct Tta {
     /// Average over N augmented predictions too; without a number as many as the recipe says, else 4
-    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "0",
-          value_parser = clap::value_parser!(u32).range(0..=1000))]
-    tta: Option<u32>,
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    tta: Option<Option<u32>>,
 }
 
 impl Tta {
     /// Augmented passes, if any.
     pub fn passes(&self, predictor: &Predictor) -> Option<u32> {
-        match self.tta {
-            Some(0) => Some(predictor.meta().tta.unwrap_or(4)),
-            given => given,
-        }
+        self.tta.map(|given| given.or(predictor.meta().tta).unwrap_or(4))
     }
 }
 

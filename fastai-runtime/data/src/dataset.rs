@@ -85,10 +85,14 @@ impl Dataset {
         self.counts_of(&self.train)
     }
 
-    /// Returns the number of images among `items` of each class or tag, by index.
+    /// Returns the number of images among `items` of each class or tag, by index. Indices beyond the classes do not count.
     pub fn counts_of(&self, items: &[Item]) -> Vec<u64> {
         let mut counts = vec![0; self.classes.len()];
-        items.iter().flat_map(|item| item.target.classes()).for_each(|class| counts[*class as usize] += 1);
+        for class in items.iter().flat_map(|item| item.target.classes()) {
+            if let Some(count) = counts.get_mut(*class as usize) {
+                *count += 1;
+            }
+        }
         counts
     }
 
@@ -97,6 +101,9 @@ impl Dataset {
     ///
     /// The weight of an image is the reciprocal of the number of training images of its class or, with several tags, of its
     /// rarest tag. Images without a tag form a class of their own.
+    ///
+    /// # Panics
+    /// If a label is an index beyond the classes.
     pub fn sampling_weights(&self, sampler: Sampler) -> Option<Vec<f64>> {
         if sampler == Sampler::Shuffle {
             return None;

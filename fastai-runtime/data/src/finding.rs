@@ -119,7 +119,7 @@ pub enum FindingKind {
     },
     /// An image in memory has no pixels.
     BrokenInput {
-        /// Its number, from 0, among the images that are predicted together.
+        /// Its number, from 0, among the images that are predicted together or given as data.
         image: usize,
     },
     /// Images cannot be used, each for a reason that another finding gives: more than the recipe's `corrupt` bears with, or

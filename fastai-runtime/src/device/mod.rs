@@ -27,6 +27,9 @@ pub use remote::{ServeDeviceError, serve as serve_devices};
 pub use request::{DeviceRequest, DeviceRequestError};
 pub use self_test::self_test;
 
+/// The most threads that a run may ask for.
+pub(crate) const MOST_THREADS: usize = 1024;
+
 /// A device is not available or does not compute.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -81,6 +84,15 @@ pub enum DeviceError {
         threads: usize,
         /// The error of the thread pool.
         reason: rayon::ThreadPoolBuildError,
+    },
+    /// A run asks for a number of threads that is out of range.
+    #[error(
+        "cannot compute on {threads} threads: give `RunOptions::threads` 1 to {}, or `None` for all cores",
+        MOST_THREADS
+    )]
+    ThreadCount {
+        /// The requested number of threads.
+        threads: usize,
     },
     /// The device returned values that are not 32-bit floats.
     #[error("the device returned values that are not 32-bit floats: {0}")]

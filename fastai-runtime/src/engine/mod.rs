@@ -59,7 +59,7 @@ pub use wanted_caches::{WantedCache, WantedCaches, wanted_caches};
 
 use crate::RunError;
 use crate::data::Dataset;
-use crate::device::{DeviceError, DeviceRequest};
+use crate::device::{DeviceError, DeviceRequest, MOST_THREADS};
 use crate::error::ResumeError;
 use crate::metrics::Measure;
 use crate::progress::{Progress, StopSignal};
@@ -77,7 +77,7 @@ pub struct RunOptions {
     pub out: Option<PathBuf>,
     /// Overrides the recipe's seed.
     pub seed: Option<u64>,
-    /// CPU threads; default all cores.
+    /// CPU threads, 1 to 1024; default all cores. Other numbers are an error.
     pub threads: Option<usize>,
     /// Bytes that the network may take on the CPU; default all memory that the process may have. Batches that need more pass the
     /// body in parts.
@@ -202,8 +202,11 @@ pub fn is_as_begun(
 
 fn on_threads<T: Send>(options: &RunOptions, work: impl FnOnce() -> Result<T, RunError> + Send) -> Result<T, RunError> {
     let Some(threads) = options.threads else { return work() };
+    if !(1..=MOST_THREADS).contains(&threads) {
+        return Err(DeviceError::ThreadCount { threads }.into());
+    }
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.max(1))
+        .num_threads(threads)
         .build()
         .map_err(|reason| DeviceError::Threads { threads, reason })?;
     pool.install(work)
@@ -225,5 +228,19 @@ fn run_here(
         Ok(()) => session.complete(fold.map(|fold| fold.keep)),
         Err(RunError::Stopped(_)) => Err(session.stopped()),
         Err(error) => Err(session.failed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_threads_has_a_range() {
+        for threads in [0, 1025, 100_000] {
+            let options = RunOptions { threads: Some(threads), ..RunOptions::default() };
+            let error = on_threads(&options, || Ok(())).unwrap_err().to_string();
+            assert!(error.contains(&format!("on {threads} threads")) && error.contains("1 to 1024"), "{error}");
+        }
     }
 }

@@ -143,10 +143,22 @@ fn survey(
     Ok((dataset, health, reading))
 }
 
-/// Checks that the labels of a given data set fit the recipe's task.
+/// Checks that the labels of a given data set fit the recipe's task and its own classes.
 pub(super) fn of_task(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataError> {
     if dataset.task == recipe.task() {
-        return Ok(());
+        let classes = dataset.classes.len();
+        let mut items = dataset.train.iter().chain(&dataset.valid).chain(&dataset.test);
+        let beyond = items.find_map(|item| {
+            let class = item.target.classes().iter().find(|class| **class as usize >= classes)?;
+            Some((item, *class))
+        });
+        let Some((item, class)) = beyond else { return Ok(()) };
+        let text = format!(
+            "{}: the label has the index {class}, and `Dataset::classes` has {classes} names: give an index below that, or add \
+             the names",
+            item.path.display()
+        );
+        return Err(DataError::one(text));
     }
     let text = format!(
         "the recipe says `task: {}`, but the labels of the data set that was given are {}",

@@ -309,7 +309,7 @@ impl Measuring<'_> {
         let preparation = Preparation {
             transforms: meta.transforms.clone(),
             stats: meta.stats(),
-            batch: meta.batch as usize,
+            batch: batch_of(meta.batch, &dataset) as usize,
             workers: limits.workers.unwrap_or_else(rayon::current_num_threads),
             seed: meta.seed,
         };
@@ -371,7 +371,7 @@ impl Measuring<'_> {
         let Some(last) = plan.stages.pop().filter(|_| is_on_cpu) else { return Ok(1) };
         let step = FailedStep::of(plan.stages.len(), &last);
         // What comes after the last step needs what `tta` does.
-        let state = State { size: meta.size, batch: meta.batch, ..last.state.clone() };
+        let state = State { size: meta.size, batch: batch_of(meta.batch, dataset), ..last.state.clone() };
         plan.stages = vec![Stage { step: Step::Tta { n_aug: 1 }, state, ..last }];
         let parts = fits_memory(self.recipe, &plan, self.limits.memory).map_err(|error| match error {
             RunError::TooLarge { needs, there, stated, .. } => {
@@ -389,4 +389,9 @@ impl Measuring<'_> {
         }
         Ok(parts)
     }
+}
+
+/// The images of a batch: not more than there are, as memory is planned for a whole batch.
+fn batch_of(batch: u32, dataset: &Dataset) -> u32 {
+    batch.min(u32::try_from(dataset.valid.len()).unwrap_or(u32::MAX)).max(1)
 }

@@ -115,7 +115,10 @@ impl Predictor {
     }
 
     /// Predicts the bytes of image files, decoded as the run decoded its files. The result has one entry per file, in their
-    /// order; for a file that cannot be decoded, it is the reason.
+    /// order; for a file that cannot be decoded, it is the reason, a text for people.
+    ///
+    /// The content determines the format: JPEG, PNG, GIF (its first frame), BMP, WebP or TIFF. An image has at most 16,384 pixels
+    /// a side and takes at most 512 MiB decoded.
     ///
     /// # Errors
     /// A failure of the device.

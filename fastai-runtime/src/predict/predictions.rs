@@ -11,15 +11,25 @@ use crate::metrics::{self, ClassTable, Confusion, Probabilities, Thresholds, Tru
 /// The task determines the available methods. Single-label predictions have an accuracy:
 ///
 /// ```
-/// use fastai_runtime::metrics::{Probabilities, Truth};
-/// use fastai_runtime::predict::Predictions;
-/// # use fastai_dsl::SingleLabel;
+/// # mod fastai {
+/// #     pub mod predict {
+/// #         pub use fastai_runtime::metrics::{Probabilities, Truth};
+/// #         pub use fastai_runtime::predict::Predictions;
+/// #     }
+/// #     pub mod prelude {
+/// #         pub use fastai_dsl::SingleLabel;
+/// #     }
+/// # }
+/// # fn main() {
+/// use fastai::predict::{Predictions, Probabilities, Truth};
+/// use fastai::prelude::SingleLabel;
 /// # fn names(list: &[&str]) -> Vec<String> { list.iter().map(|s| s.to_string()).collect() }
 /// let said = Probabilities::new(vec![0.9, 0.1, 0.4, 0.6], 2);
 /// let truth = Truth::Classes(vec![0, 0]);
 /// let p: Predictions<SingleLabel> =
 ///     Predictions::new(names(&["1", "2"]), names(&["cat", "dog"]), said, Some(truth));
 /// assert_eq!((p.argmax(), p.accuracy()), (vec![0, 1], Some(0.5)));
+/// # }
 /// ```
 ///
 /// Multi-label predictions have neither an accuracy nor a most probable class, and single-label predictions have no F2:

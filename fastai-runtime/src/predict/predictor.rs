@@ -47,7 +47,8 @@ pub struct Predictor {
 /// How images are predicted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PredictOptions {
-    /// Number of augmented predictions to average with `ceil(tta / 4)` plain ones; `None` for a plain prediction.
+    /// Number of augmented predictions to average with `ceil(tta / 4)` plain ones; `None` or 0 for a plain prediction. Time and
+    /// memory grow in proportion to it; the program `fastai` accepts up to 1000.
     pub tta: Option<u32>,
     /// Whether to return the embedding of each image too.
     pub embeddings: bool,
@@ -126,11 +127,20 @@ impl Predictor {
     /// anywhere.
     ///
     /// ```no_run
+    /// # mod fastai {
+    /// #     pub mod engine {
+    /// #         pub use fastai_dsl::DeviceWish;
+    /// #     }
+    /// #     pub mod predict {
+    /// #         pub use fastai_runtime::device::pick;
+    /// #         pub use fastai_runtime::predict::Predictor;
+    /// #     }
+    /// # }
     /// # fn main() -> Result<(), fastai_runtime::RunError> {
-    /// use fastai_runtime::device;
-    /// use fastai_runtime::predict::Predictor;
+    /// use fastai::engine::DeviceWish;
+    /// use fastai::predict::{Predictor, pick};
     /// let bytes = std::fs::read("final.safetensors").unwrap_or_default();
-    /// let predictor = Predictor::from_bytes(bytes, &device::pick(fastai_dsl::DeviceWish::Auto)?.device)?;
+    /// let predictor = Predictor::from_bytes(bytes, &pick(DeviceWish::Auto)?.device)?;
     /// # Ok(())
     /// # }
     /// ```
@@ -178,20 +188,27 @@ impl Predictor {
         &self.meta.classes
     }
 
-    /// The thresholds for tags: `given`, in `(0, 1)`, for all tags; otherwise those of the model's header, or 0.2.
+    /// The thresholds for tags: `given` for all tags; otherwise those of the model's header, or 0.2.
+    ///
+    /// `given` should lie in `(0, 1)` and is not checked: no tag exceeds 1, and every tag exceeds a negative number.
     pub fn thresholds(&self, given: Option<f64>) -> Thresholds {
         let of_model = || self.meta.threshold.clone();
         given.map(Thresholds::All).or_else(of_model).unwrap_or(Thresholds::All(DEFAULT_THRESHOLD))
     }
 
     /// Returns the predicted labels for an image's probabilities: the most probable class, or the tags above `thresholds`;
-    /// empty for regressions.
+    /// empty for regressions and without probabilities.
+    ///
+    /// `probabilities` are those of one image, one per class in the order of [`classes`](Self::classes); more are ignored.
     pub fn said<'a>(&'a self, probabilities: &[f32], thresholds: &Thresholds) -> Vec<&'a str> {
         let classes = &self.meta.classes;
         match self.meta.task {
             TaskKind::MultiLabel => thresholds.select(classes, probabilities).into_iter().map(String::as_str).collect(),
             TaskKind::Regression => Vec::new(),
-            TaskKind::SingleLabel => vec![classes[top_of(probabilities)].as_str()],
+            TaskKind::SingleLabel => {
+                let probabilities = &probabilities[..probabilities.len().min(classes.len())];
+                probabilities.first().map(|_| classes[top_of(probabilities)].as_str()).into_iter().collect()
+            }
         }
     }
 
@@ -274,7 +291,7 @@ impl Predictor {
 }
 
 impl PredictOptions {
-    /// Averages `n_aug` augmented predictions with `ceil(n_aug / 4)` plain ones.
+    /// Averages `n_aug` augmented predictions with `ceil(n_aug / 4)` plain ones; 0 is a plain prediction.
     pub fn augmented(n_aug: u32) -> Self {
         PredictOptions { tta: Some(n_aug), ..PredictOptions::default() }
     }

@@ -7,22 +7,23 @@ use crate::metrics::Probabilities;
 /// The weights of plain and augmented predictions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TtaWeights {
-    /// Copies of the plain prediction: a quarter of the augmented ones, rounded up.
+    /// Copies of the plain prediction: a quarter of the augmented ones, rounded up; at least 1.
     pub plain: u32,
     /// Augmented passes, each counted once.
     pub augmented: u32,
 }
 
 impl TtaWeights {
-    /// The weights of `tta(n_aug)`.
+    /// The weights of `tta(n_aug)`. Without augmented passes, the mean is the plain prediction.
     ///
     /// ```
     /// use fastai_runtime::predict::TtaWeights;
     /// assert_eq!(TtaWeights::new(4), TtaWeights { plain: 1, augmented: 4 });
     /// assert_eq!(TtaWeights::new(8).plain, 2);
+    /// assert_eq!(TtaWeights::new(0), TtaWeights { plain: 1, augmented: 0 });
     /// ```
     pub fn new(n_aug: u32) -> Self {
-        TtaWeights { plain: n_aug.div_ceil(4), augmented: n_aug }
+        TtaWeights { plain: n_aug.div_ceil(4).max(1), augmented: n_aug }
     }
 
     /// In words, `tta: 1 plain + 4 augmented`.
@@ -32,6 +33,8 @@ impl TtaWeights {
 }
 
 /// Averages probabilities, not their logarithms, so rows that sum to 1 still do.
+///
+/// Without `augmented` predictions, `copies` must be at least 1: the mean of none is NaN.
 ///
 /// # Panics
 /// If the passes differ in images or classes.
@@ -83,6 +86,12 @@ mod tests {
         let other = Probabilities::new(vec![0.0, 1.0], 2);
         let mean = average(&plain, 2, &[other.clone(), other]);
         assert_eq!(mean.values(), [0.5, 0.5]);
+    }
+
+    #[test]
+    fn without_augmented_predictions_the_mean_is_the_plain_one() {
+        let plain = Probabilities::new(vec![0.3, 0.7], 2);
+        assert_eq!(average(&plain, TtaWeights::new(0).plain, &[]), plain);
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Halving {
     pub(super) fn decide(&mut self, rung: usize, trials: &HashMap<TrialKey, Trial>) -> Vec<String> {
         let measured = trials.values().filter_map(|trial| Some((trial.key, trial.valid.as_deref()?)));
         if differ(measured, |a, b| a == b) {
-            self.rungs = 0;
+            (self.rungs, self.alive) = (0, vec![true; self.alive.len()]);
             return vec![
                 "no combination stops early: they are measured on different images or by different labels".into(),
             ];

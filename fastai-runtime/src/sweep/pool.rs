@@ -14,6 +14,7 @@ use super::standings::metric_name;
 use super::trial::{Trial, TrialEnd, TrialKey, TrialResult};
 use super::{EndedEarly, Ruin, SweepOptions, SweepSpec};
 use crate::RunError;
+use crate::device::MOST_THREADS;
 use crate::engine::{self, RunOptions, Surveys};
 use crate::error::{Reached, ResumeError};
 use crate::progress::{Progress, StopSignal};
@@ -104,7 +105,7 @@ impl<'a> TrialPool<'a> {
         self.done = (tasks.len() - open.len()) as u64;
         self.progress.begin("runs", tasks.len() as u64);
         self.progress.advance(self.done, "");
-        let cores = self.options.run.threads.unwrap_or_else(rayon::current_num_threads).max(1);
+        let cores = self.options.run.threads.unwrap_or_else(rayon::current_num_threads).clamp(1, MOST_THREADS);
         let jobs = self.options.jobs.unwrap_or(if self.is_light() { cores } else { 1 }).clamp(1, open.len().max(1));
         // The first trial makes the caches, with all threads; the others find them.
         let first: VecDeque<TrialTask> = open.drain(..usize::from(jobs > 1)).collect();

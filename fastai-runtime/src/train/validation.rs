@@ -6,6 +6,7 @@ use super::learner::Learner;
 use super::loss::Loss;
 use crate::RunError;
 use crate::data::Traversal;
+use crate::error::SuppliedError;
 use crate::metrics::{Measure, Probabilities};
 use crate::models::Network;
 use crate::progress::Watch;
@@ -56,7 +57,8 @@ impl ValidationResult {
 /// Measures `network`.
 ///
 /// # Errors
-/// Errors of the examples; [`RunError::Stopped`] on a stop request.
+/// Errors of the examples; [`RunError::Stopped`] on a stop request; [`RunError::Supplied`] if the criterion does not give each
+/// image a number.
 pub(super) fn evaluate(
     learner: &Learner,
     network: &Network,
@@ -65,7 +67,17 @@ pub(super) fn evaluate(
     watch: Watch<'_>,
 ) -> Result<ValidationResult, RunError> {
     let logits = learner.logits_of(network, set.examples, &Traversal::Plain, "images, validation", watch)?;
-    let (loss, losses, truth) = (set.loss.of_all(&logits), set.loss.of_each(&logits), set.loss.truth());
+    let (losses, truth) = (set.loss.of_each(&logits), set.loss.truth());
+    if losses.len() != truth.len() {
+        return Err(SuppliedError::LossCount { losses: losses.len(), images: truth.len() }.into());
+    }
+    // If the logits are not finite, the network is at fault and not the loss: other errors report that.
+    if let Some(image) = losses.iter().position(|loss| loss.is_nan())
+        && logits.iter().all(|logit| logit.is_finite())
+    {
+        return Err(SuppliedError::LossNaN { image }.into());
+    }
+    let loss = set.loss.of_all(&logits);
     let probabilities = Probabilities::of_logits(truth.task(), logits, network.classes());
     let metrics = metrics.iter().map(|m| (m.column(), m.value(&probabilities, truth))).collect();
     let (alike, follows_labels) = (are_alike(&probabilities, truth), follow_labels(&probabilities, truth));

@@ -242,6 +242,7 @@ fn reason(format: ImageFormat, error: &ImageError) -> String {
         ImageError::Limits(error) => {
             format!("too large, {error} (limits: {MAX_SIDE} pixels a side, {} MiB)", MAX_BYTES >> 20)
         }
+        ImageError::Unsupported(error) => format!("a {format:?} file of a kind that is not supported: {error}"),
         error => format!("not a sound {format:?} file: {error}"),
     }
 }

@@ -13,7 +13,7 @@ use crate::row::{SourceRow, check_classes, part};
 use crate::splits::better::remedy;
 use crate::splits::holdout::{drawn, is_chosen, settle, too_many_folds};
 use crate::vocabulary::Vocabulary;
-use crate::{DataError, Dataset, Item, Target};
+use crate::{DataError, DataPart, Dataset, Item, Target};
 
 /// An image's label, by name.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,13 +86,21 @@ impl Dataset {
     /// An image's id is its path relative to the common folder of all files. This function decodes no image.
     ///
     /// ```
+    /// # mod fastai {
+    /// #     pub mod data {
+    /// #         pub use fastai_data::Dataset;
+    /// #         pub use fastai_dsl::Valid;
+    /// #     }
+    /// # }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let folder = tempfile::tempdir()?;
     /// # for name in ["a.png", "b.png"] { std::fs::write(folder.path().join(name), "")?; }
-    /// use fastai_data::Dataset;
+    /// use fastai::data::{Dataset, Valid};
     /// let files = [(folder.path().join("a.png"), "cat"), (folder.path().join("b.png"), "dog")];
-    /// let dataset = Dataset::from_files(files, &fastai_dsl::Valid::None)?;
+    /// let dataset = Dataset::from_files(files, &Valid::None)?;
     /// assert_eq!(dataset.classes, ["cat", "dog"]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors
@@ -158,7 +166,7 @@ impl Dataset {
     /// [`from_files`](Self::from_files).
     ///
     /// # Errors
-    /// Those of [`from_files`](Self::from_files), and errors of the file system.
+    /// Those of [`from_files`](Self::from_files), an image without pixels, and errors of the file system.
     pub fn from_images<L: Into<Label>>(
         folder: impl AsRef<Path>,
         images: impl IntoIterator<Item = (RgbImage, L)>,
@@ -207,7 +215,11 @@ fn written<L>(folder: &Path, images: impl IntoIterator<Item = (RgbImage, L)>) ->
     };
     std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
     let mut files = Vec::new();
-    for (image, label) in images {
+    for (index, (image, label)) in images.into_iter().enumerate() {
+        if image.width() == 0 || image.height() == 0 {
+            let text = format!("image {index}: {} x {} pixels, at least 1 x 1 wanted", image.width(), image.height());
+            return Err(DataError::one(Finding::new(FindingKind::BrokenInput { image: index }, text)));
+        }
         let mut hash = blake3::Hasher::new();
         hash.update(&image.width().to_le_bytes()).update(image.as_raw());
         let path = folder.join(format!("{}.png", &hash.finalize().to_hex()[..32]));
@@ -227,6 +239,10 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// Returns the files as rows, their common folder, and the task that their labels imply.
 fn rows_of(files: Vec<(PathBuf, Label)>, findings: &mut Findings) -> (Vec<SourceRow>, PathBuf, TaskKind) {
+    if files.is_empty() {
+        let text = "no images are given: give the data set some to train on".to_string();
+        findings.push(FindingKind::TooFew { part: DataPart::Train }, text);
+    }
     let task = files.first().map_or(TaskKind::SingleLabel, |(_, label)| label.task());
     let files: Vec<(PathBuf, Label)> = files.into_iter().map(|(path, label)| (absolute(&path), label)).collect();
     let root = common_folder(files.iter().map(|(path, _)| path.as_path()));

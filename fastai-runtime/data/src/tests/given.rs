@@ -26,7 +26,8 @@ fn files_and_labels_from_rust() {
     assert!(error.findings[0].text.ends_with("b.jpg is given both to train and to measure"), "{error}");
     let error = Dataset::from_parts(files[..3].to_vec(), [(file("d"), "z")]).unwrap_err();
     assert!(error.findings[0].text.contains("\"z\""), "{error}");
-    assert!(Dataset::from_files(Vec::<(String, String)>::new(), &Valid::None).is_err());
+    let none = Dataset::from_files(Vec::<(String, String)>::new(), &Valid::None).unwrap_err().to_string();
+    assert!(none.contains("no images are given"), "{none}");
 }
 
 #[test]
@@ -40,6 +41,9 @@ fn images_in_memory_are_written_once() {
     assert_eq!(dataset.train[0].path, dataset.train[2].path);
     let again = Dataset::from_images(folder.path().join("made"), images(), &Valid::None).unwrap();
     assert_eq!(dataset.train, again.train);
+    let empty = [(image(1), "x"), (image::RgbImage::new(0, 0), "y")];
+    let error = Dataset::from_images(folder.path().join("empty"), empty, &Valid::None).unwrap_err();
+    assert!(error.findings[0].text.starts_with("image 1: 0 x 0 pixels"), "{error}");
     let parts = |valid: u8, label: &str| {
         Dataset::from_image_parts(folder.path().join("parts"), images(), [(image(valid), label)])
     };

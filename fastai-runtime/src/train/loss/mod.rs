@@ -33,8 +33,9 @@ pub trait Criterion: Debug + Send + Sync {
     /// with the shares of mixed images.
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1>;
 
-    /// The loss of each image alone, of logits `[image, output]`, in double precision, without smoothing and mixing. The
-    /// differences between images tell how certain their mean is.
+    /// The loss of each image alone, of logits `[image, output]`, in double precision, without smoothing and mixing: as many
+    /// numbers as `truth` has images, in their order. A fit fails if there are more or fewer, or if one is NaN for finite logits.
+    /// The differences between images tell how certain their mean is.
     fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64>;
 
     /// Mean loss of all images in `truth`, of logits `[image, output]`. The default is the mean of
