@@ -271,6 +271,13 @@ pub(crate) fn value_help(name: &str, args: Option<&[Arg]>) -> String {
     }
 }
 
+/// Whether what follows the dot in `train.csv` makes it the name of a file.
+pub(crate) fn is_file_ending(name: &str) -> bool {
+    const ENDINGS: [&str; 13] =
+        ["csv", "tsv", "txt", "json", "pth", "pt", "safetensors", "jpg", "jpeg", "png", "tif", "tiff", "webp"];
+    ENDINGS.contains(&name)
+}
+
 /// Whether a function of numpy or torch creates an array from its argument.
 pub(crate) fn is_array(name: &str) -> bool {
     matches!(name, "array" | "asarray" | "tensor" | "list" | "FloatTensor")

@@ -117,6 +117,7 @@ fn shown_at(construct: &Construct, key: &Key, value: &Value) -> String {
         }
         // A name may be bound to a number.
         (ty, Some(name)) if matches!(value.kind, ValueKind::Word(_)) && ty.words().is_empty() => match ty {
+            _ if key.name == "suffix" => format!("\".{name}\""),
             Type::Text | Type::Texts | Type::Column => format!("{name:?}"),
             _ => shown(value),
         },

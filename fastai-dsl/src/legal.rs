@@ -75,7 +75,7 @@ fn item_fits(construct: &Construct, key: &Key, item: &Value, out: &mut Diagnosti
 /// Reports a value of another kind than the key's.
 fn wrong(construct: &Construct, key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
     let expected = match key.words {
-        [] => key.ty.expected().to_string(),
+        [] => key.expected().to_string(),
         words => format!("one of {}", list(words.iter().copied())),
     };
     let is_word = matches!(value.kind, ValueKind::Word(_));
@@ -144,6 +144,7 @@ fn word_help(construct: &Construct, key: &Key, w: &str) -> String {
         (Some(On::WORD), Type::Weights) => format!("`{}`", word::pretrained.0),
         (Some(Off::WORD), Type::Weights) => format!("`{}`", word::none.0),
         _ if !legal.is_empty() => habits::word_help(w, legal),
+        _ if key.name == "suffix" => format!("`\".{w}\"`"),
         (_, Type::Text | Type::Texts | Type::Column | Type::Columns) => format!("`\"{w}\"`"),
         _ if STEPS.iter().any(|step| step.name == construct.name) => format!("bind `{w}` first: `let {w} = ..;`"),
         _ => {

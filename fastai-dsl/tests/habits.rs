@@ -109,6 +109,18 @@ const HABITS: &[(&str, &str, &str, &str)] = &[
     ("squeezenet1_1", "resnet50d", "E0207", "`resnet50`"),
     ("squeezenet1_1", "squeezenet1_1 { pretrained: on }", "E0204", "`weights: pretrained`"),
     ("[accuracy],", "[accuracy, val_loss],", "E0208", "the loss is measured in every run"),
+    // Calls in place of braces.
+    ("side_on { size: 64 }", "side_on(64)", "E0301", "options stand in braces: `side_on { size: "),
+    ("folders { root: \"d\" }", "csv(\"x\")", "E0301", "options stand in braces: `csv { root: "),
+    ("folders { root: \"d\" }", "folders(root = \"d\")", "E0301", "options stand in braces: `folders { root: "),
+    // Strings without their quotes.
+    ("root: \"d\"", "root: train.csv", "E0103", "`\"train.csv\"`"),
+    ("root: \"d\"", "root: data/dogs", "E0602", "`\"data/dogs\"`"),
+    ("root: \"d\"", "root: /abs/data", "E0103", "`\"/abs/data\"`"),
+    ("root: \"d\"", "root: .jpg", "E0103", "`\".jpg\"`"),
+    ("squeezenet1_1", "\"squeezenet1_1\"", "E0301", "without quotes: `squeezenet1_1`"),
+    ("fit(1e-2, 1);", "fit(1e-2..1e-3, 1);", "E0104", "`[1e-3, 1e-2]`"),
+    ("fit(1e-2, 1);", "lr = lr_find(); fit(lr, 1);", "E0109", "`let lr = lr_find(or = 1e-2);`"),
     // Sections and words.
     ("    model:", "    arch:", "E0201", "`model: "),
     ("    transforms:", "    tfms:", "E0201", "`transforms: "),

@@ -284,6 +284,7 @@ fn what_an_override_is_answered_with_can_be_typed() {
     for (set, code, wanted) in [
         ("optimizer.momentum=0.5", "E0605", "`--set 'optimizer=sgd { momentum: 0.5 }'` adds it"),
         ("optimizer.betas=[0.8, 0.9]", "E0605", "`--set 'optimizer=adamw { betas: [0.8, 0.9] }'` adds it"),
+        ("optimizer.betas=[0.9]", "E0605", "`--set 'optimizer=adamw'` adds it"),
         ("optimizer.momentum=9", "E0605", "`--set 'optimizer=sgd'` adds it"),
         ("lr=lr_find", "E0301", search),
     ] {

@@ -207,10 +207,22 @@ fn unexpected(key: &str, value: &Value, words: &[&str], out: &mut Diagnostics) {
         ValueKind::Text(s) if words.contains(&s.as_str()) => format!("without quotes: `{s}`"),
         ValueKind::Text(s) | ValueKind::Const(s) => near(s),
         ValueKind::Number(x) => near(&number(*x)),
+        ValueKind::Call(name, _) if words.contains(&name.text.as_str()) => not_called(key, &name.text),
         ValueKind::Call(name, _) => habits::instead(&name.text).map_or_else(first, str::to_string),
         _ => first(),
     };
     out.error(code, value.site, text, help);
+}
+
+/// The help for a word of a section that is written as a call: its keys stand in braces.
+fn not_called(section: &str, word: &str) -> String {
+    let keys = schema::chosen(section, word).into_iter().flat_map(|construct| construct.keys);
+    let required: Vec<String> =
+        keys.filter(|key| key.required).map(|key| format!("{}: {}", key.name, key.instance())).collect();
+    match required.is_empty() {
+        true => format!("the word alone: `{word}`"),
+        false => format!("options stand in braces: `{word} {{ {} }}`", required.join(", ")),
+    }
 }
 
 /// Returns the variant of a section's word.

@@ -37,6 +37,7 @@ pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
             let message = format!("`model` expects an architecture, got {}", value.kind_name());
             let help = match &value.kind {
                 ValueKind::Call(n, _) => format!("options stand in braces: `{} {{ dropout: 0.5 }}`", n.text),
+                ValueKind::Text(name) if arch::find(name).is_some() => format!("without quotes: `{name}`"),
                 _ => format!("`model: {}`", ARCHS[0].name),
             };
             out.error(&c::WRONG_TYPE, value.site, message, help);

@@ -30,6 +30,16 @@ impl Key {
         if self.words.is_empty() { self.ty.words() } else { self.words }
     }
 
+    /// Whether it takes a list of numbers and no number by itself.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.name, "betas" | "moms" | "use_clr" | "use_clr_beta")
+    }
+
+    /// What a message expects as its value: "a number".
+    pub fn expected(&self) -> &'static str {
+        if self.is_list() { "a list of numbers" } else { self.ty.expected() }
+    }
+
     /// An example of a value, for help texts.
     pub(crate) fn instance(&self) -> String {
         if let Some(text) = self.default.or(self.example) {

@@ -213,6 +213,14 @@ impl<'o> Evaluator<'o> {
                 }
             }
             ValueKind::Binary(op, a, b) => {
+                // Names are bound in `train` only: elsewhere no quotient of words is a number.
+                if !self.in_train
+                    && let Some(path) = written_path(value)
+                {
+                    let help = format!("`{path:?}`");
+                    self.scope.out.error(&c::ARITHMETIC, site, "a path stands in double quotes", help);
+                    return Value { kind: ValueKind::Text(path), site };
+                }
                 let (a, b) = (self.value(a), self.value(b));
                 self.arithmetic(*op, &a, &b, site)
             }
@@ -376,4 +384,13 @@ pub(crate) fn counted(first: f64, last: f64) -> Option<Value> {
 pub(crate) fn is_word(word: &str) -> bool {
     habits::python(word).is_some()
         || crate::schema::constructs().flat_map(|c| c.keys).any(|k| k.legal_words().contains(&word))
+}
+
+/// The path that a quotient of words is meant as: `data/dogs`.
+fn written_path(value: &Value) -> Option<String> {
+    match &value.kind {
+        ValueKind::Word(word) => Some(word.clone()),
+        ValueKind::Binary(Op::Div, a, b) => Some(format!("{}/{}", written_path(a)?, written_path(b)?)),
+        _ => None,
+    }
 }

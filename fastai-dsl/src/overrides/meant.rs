@@ -1,11 +1,11 @@
 //! What an override that fits nothing means.
 
 use super::{Override, Slot, bindings, construct, settable};
-use crate::draft::Draft;
+use crate::draft::{Draft, Value, ValueKind};
 use crate::habits;
 use crate::help;
 use crate::legal::is_legal;
-use crate::schema::{SECTIONS, STEPS, Section, choices, chosen};
+use crate::schema::{Key, SECTIONS, STEPS, Section, choices, chosen};
 use crate::suggest::{closest, did_you_mean, is_same, list};
 use crate::syntax::parse_value;
 
@@ -42,10 +42,20 @@ fn with_key(absent: &Section, key: &str, o: &Override) -> Option<String> {
     let (construct, at) = constructs.find_map(|construct| Some((construct, help::meant(construct, key)?)))?;
     let given = o.value.as_deref().and_then(parse_value);
     let written = construct.keys.iter().enumerate().filter(|(i, key)| *i == at || key.required).map(|(i, key)| {
-        let legal = given.as_ref().filter(|value| i == at && is_legal(construct, key, value));
+        let fits = |value: &&Value| i == at && is_legal(construct, key, value) && has_length(key, value);
+        let legal = given.as_ref().filter(fits);
         (key.name, legal.map_or_else(|| key.instance(), ToString::to_string))
     });
     Some(format!("{name}={}", construct.with_keys(written)))
+}
+
+/// Whether a list is as long as the key's example, at a key that takes nothing but a list.
+fn has_length(key: &Key, value: &Value) -> bool {
+    let length = |value: &Value| match &value.kind {
+        ValueKind::List(items) => items.len(),
+        _ => 0,
+    };
+    !key.is_list() || parse_value(&key.instance()).is_some_and(|example| length(&example) == length(value))
 }
 
 /// The help for a name that is neither bound nor a section's.

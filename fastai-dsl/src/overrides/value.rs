@@ -112,7 +112,7 @@ fn asked(draft: &Draft, slot: &Slot, o: &Override) -> String {
     let key = slot.key(draft);
     let expected = match (key, slot) {
         (Some(key), _) if !key.words.is_empty() => format!("one of {}: ", list(key.words.iter().copied())),
-        (Some(key), _) => format!("{}: ", key.ty.expected()),
+        (Some(key), _) => format!("{}: ", key.expected()),
         (None, Slot::Binding(_)) => "a number, a string, a list, or a search: ".to_string(),
         (None, _) => String::new(),
     };

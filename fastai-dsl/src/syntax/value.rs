@@ -95,6 +95,11 @@ impl<'a> Parser<'a, '_> {
         {
             return self.leading_dot(&literal.to_string(), first);
         }
+        if (self.peek_punct('.') || self.peek_punct('/'))
+            && self.cursor.token_tree().is_some_and(|(_, rest)| rest.ident().is_some())
+        {
+            return self.unquoted_path(first);
+        }
         self.report_here(
             &c::EXPECTED_VALUE,
             "expected a value",
@@ -127,6 +132,26 @@ impl<'a> Parser<'a, '_> {
         Value { kind, site }
     }
 
+    /// `.jpg`, `/data/dogs`: a string without its quotes.
+    fn unquoted_path(&mut self, first: Span) -> Value {
+        let mut text = String::new();
+        let mut after_word = false;
+        while let Some((token, _)) = self.cursor.token_tree() {
+            let is_word = matches!(token, TokenTree::Ident(_) | TokenTree::Literal(_));
+            let is_mark = matches!(&token, TokenTree::Punct(p) if matches!(p.as_char(), '.' | '/' | '-'));
+            if !is_mark && (after_word || !is_word) {
+                break;
+            }
+            text.push_str(&token.to_string());
+            after_word = is_word;
+            self.skip_one();
+        }
+        let site = self.site(first);
+        let help = format!("`{text:?}`");
+        self.out.diagnostics.error(&c::EXPECTED_VALUE, site, "a string stands in double quotes", help);
+        Value { kind: ValueKind::Text(text), site }
+    }
+
     /// `np.array([..])`, `models.resnet34`: a list is parsed as intended, everything else as broken.
     fn object(&mut self, object: &Name, first: Span) -> Value {
         let mut last: Option<Name> = None;
@@ -140,7 +165,10 @@ impl<'a> Parser<'a, '_> {
         }
         let site = self.site(first);
         let name = last.map_or_else(|| object.text.clone(), |n| n.text);
-        let help = habits::value_help(&name, args.as_deref());
+        let help = match habits::is_file_ending(&name) && args.is_none() {
+            true => format!("a string stands in double quotes: `\"{}.{name}\"`", object.text),
+            false => habits::value_help(&name, args.as_deref()),
+        };
         let message = format!("there is no object `{}` in a recipe", object.text);
         self.out.diagnostics.error(&c::EXPECTED_VALUE, object.site, message, help);
         let kind = match args {
@@ -219,7 +247,11 @@ impl<'a> Parser<'a, '_> {
                 continue;
             }
             let what = if named { "an argument" } else { "an item" };
-            self.report_after(&c::MISSING_COMMA, format!("expected `,` after {what}"), "add `,` here");
+            let help = match self.peek_punct('.') {
+                true => "a recipe has no ranges; several values stand in a list: `[1e-3, 1e-2]`",
+                false => "add `,` here",
+            };
+            self.report_after(&c::MISSING_COMMA, format!("expected `,` after {what}"), help);
             if self.cursor.ident().is_none() && self.cursor.literal().is_none() {
                 self.skip_past(',');
             }

@@ -73,7 +73,7 @@ impl World {
             ) if self.alone => {
                 return self.method(name, arguments);
             }
-            (None, "TTA") if self.alone => return self.method(name, arguments),
+            (None, "TTA" | "lr_find") if self.alone => return self.method(name, arguments),
             // Names stay names, so that a later `let` is read.
             (_, "array" | "asarray") if arguments.len() == 1 => self.evaluate(&arguments[0].value.clone()),
             (_, "list" | "int" | "str" | "Path" | "join") if !self.alone => {
