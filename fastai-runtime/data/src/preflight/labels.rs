@@ -45,7 +45,7 @@ impl FarLabels {
         let values: Vec<f64> = values(&dataset.train).chain(values(&dataset.valid)).map(f64::from).collect();
         let (mean, deviation) = mean_and_deviation(&values);
         let is_far = mean.abs() > FARTHEST * deviation || !FITTING.contains(&deviation);
-        if deviation <= 0.0 || !is_far {
+        if values.is_empty() || deviation <= 0.0 || !is_far {
             return None;
         }
         let name = dataset.classes.first().cloned().unwrap_or_default();

@@ -93,6 +93,16 @@ fn entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
     Ok(entries)
 }
 
+/// Whether `path`, that of a folder, is a link to a folder that it lies in itself, so that walking it would not end.
+pub(super) fn leads_back(path: &Path) -> bool {
+    if !path.is_symlink() {
+        return false;
+    }
+    let Ok(target) = path.canonicalize() else { return false };
+    // A folder above may be a link as well, and lead to elsewhere than its name says.
+    path.ancestors().skip(1).any(|above| above.canonicalize().is_ok_and(|above| above.starts_with(&target)))
+}
+
 /// The names in a folder.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
@@ -115,7 +125,7 @@ pub(crate) fn list(folder: &Path) -> io::Result<Listing> {
 /// Returns the files that `paths` name: files unchanged, and for each folder all images in it and below it, sorted by name.
 ///
 /// In folders, the suffix or the first bytes determine the images; hidden files and folders are left out, and so are those
-/// of systems.
+/// of systems, and links to folders that they lie in themselves.
 ///
 /// # Errors
 /// A folder that cannot be listed, or one without any image.
@@ -180,7 +190,9 @@ impl<I: Iterator<Item = Result<PathBuf, FileError>>> ImageFiles<I> {
                 };
                 let path = folder.join(entry.name);
                 if entry.is_folder {
-                    self.enter(path)?;
+                    if !leads_back(&path) {
+                        self.enter(path)?;
+                    }
                 } else if is_image(&path) {
                     self.named.iter_mut().for_each(|(_, found)| *found += 1);
                     return Ok(Some(path));
@@ -301,9 +313,20 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_loop_of_links_ends() {
+    fn links_to_folders_that_they_lie_in_are_left_out() {
         let base = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(base.path(), base.path().join("again")).unwrap();
-        assert!(image_files(&[base.path().to_path_buf()]).is_err());
+        let (outer, other) = (base.path().join("outer"), base.path().join("other"));
+        std::fs::create_dir_all(outer.join("inner")).unwrap();
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(outer.join("a.jpg"), b"").unwrap();
+        std::fs::write(other.join("b.jpg"), b"").unwrap();
+        let link = |to: &Path, at: PathBuf| std::os::unix::fs::symlink(to, at).unwrap();
+        link(&outer, outer.join("inner/again"));
+        link(base.path(), outer.join("inner/above"));
+        // Two links that lead to each other's folders.
+        link(&other, outer.join("other"));
+        link(&outer, other.join("outer"));
+        let files = image_files(std::slice::from_ref(&outer)).unwrap();
+        assert_eq!(files, [outer.join("a.jpg"), outer.join("other/b.jpg")]);
     }
 }

@@ -46,6 +46,11 @@ impl Tree {
             }
         }
         for name in listing.folders {
+            if files::leads_back(&folder.join(&name)) {
+                let link = folder.join(&name);
+                let why = format!("{} is a link to a folder that it lies in: remove the link", link.display());
+                return Err(io::Error::other(why));
+            }
             self.collect(&folder.join(&name), &format!("{below}{name}/"), depth + 1)?;
         }
         Ok(())

@@ -123,7 +123,12 @@ impl CsvSource<'_> {
         let table = |line: Option<u64>| FindingKind::Table { file: path.to_path_buf(), line };
         loop {
             let read = match records.next() {
-                Some(Ok(record)) => Some(record),
+                Some(Ok(record)) => {
+                    // Lines are asked for in their order, and a row waits here until the next one is read.
+                    let place = record.position();
+                    let line = place.map(|place| records.reader_mut().get_mut().line_of(place));
+                    Some((record, line))
+                }
                 Some(Err(error)) => {
                     let line = error.position().map(|place| records.reader_mut().get_mut().line_of(place));
                     findings.push(table(line), format!("{}:{}", path.display(), reason(&error, line)));
@@ -144,9 +149,8 @@ impl CsvSource<'_> {
                 whole = false;
                 break;
             }
-            if let Some(record) = record {
-                let place = record.position();
-                let line = place.map_or(number + 1, |place| records.reader_mut().get_mut().line_of(place));
+            if let Some((record, line)) = record {
+                let line = line.unwrap_or(number + 1);
                 let columns = match &columns {
                     Some(columns) => columns,
                     None => {
