@@ -16,7 +16,7 @@ use super::source;
 
 #[derive(clap::Args)]
 pub struct CheckArgs {
-    /// Recipe files
+    /// Recipe files; `-` reads stdin, whose recipe is not compared with the data
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Check with a key replaced, e.g. `data.batch=16`
@@ -32,14 +32,27 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
         return in_json(args);
     }
     each(&args.files, |file| {
-        let source = source::open_with_data(file, &args.set)?;
-        let summary = source::summary_of(file, &source);
+        let source = open(file, &args.set)?;
+        let summary = source::summary_of(file, &source).filter(|_| !is_stdin(file));
         let recipe = source::said(source)?.recipe;
         let steps = counted(recipe.steps().len() as u64, "step", "steps");
         let data = summary.map_or_else(String::new, |summary| of_data(file, &recipe, &summary));
-        println!("{}: `{}` is fine, {steps}{data}", file.display(), recipe.name());
+        let name = if is_stdin(file) { "stdin".to_string() } else { file.display().to_string() };
+        println!("{name}: `{}` is fine, {steps}{data}", recipe.name());
         Ok(())
     })
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+/// Reads and checks a file, or standard input.
+fn open(file: &Path, set: &[Override]) -> Result<RecipeText, Failure> {
+    if is_stdin(file) {
+        return Ok(RecipeText::from_bytes("stdin", &source::read_stdin()?, set));
+    }
+    source::open_with_data(file, set)
 }
 
 /// What the check knows of the data, which it does not read.
@@ -68,7 +81,7 @@ fn in_json(args: &CheckArgs) -> Result<(), Failure> {
         .files
         .iter()
         .map(|file| {
-            let (value, fine) = match source::open_with_data(file, &args.set) {
+            let (value, fine) = match open(file, &args.set) {
                 Ok(source) => (described(file, &source), source.result.is_ok()),
                 Err(failure) => (json!({ "file": file.display().to_string(), "error": failure.text() }), false),
             };
@@ -81,7 +94,7 @@ fn in_json(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 fn described(file: &Path, source: &RecipeText) -> Value {
-    let summary = source::summary_of(file, source).filter(|summary| summary.is_file());
+    let summary = source::summary_of(file, source).filter(|summary| !is_stdin(file) && summary.is_file());
     let findings: Vec<Value> = source.diagnostics().iter().map(|found| finding(source, found)).collect();
     json!({
         "file": file.display().to_string(),

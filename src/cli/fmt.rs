@@ -1,13 +1,12 @@
 //! `fastai fmt`
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::fmt::{FormatError, format};
 use fastai_runtime::atomic::write_atomic;
 
 use super::failure::{Exit, Failure, each};
-use super::source::read_bytes;
+use super::source::{read_bytes, read_stdin};
 use super::{color, output};
 
 #[derive(clap::Args)]
@@ -26,14 +25,7 @@ pub fn run(args: &FmtArgs) -> Result<(), Failure> {
 
 fn one(file: &Path, check: bool) -> Result<(), Failure> {
     let stdin = file == Path::new("-");
-    let bytes = if stdin {
-        let mut bytes = Vec::new();
-        let read = std::io::stdin().read_to_end(&mut bytes);
-        read.map_err(|error| Failure::Failed(format!("cannot read stdin: {error}")))?;
-        bytes
-    } else {
-        read_bytes(file)?
-    };
+    let bytes = if stdin { read_stdin()? } else { read_bytes(file)? };
     let name = if stdin { "stdin".to_string() } else { file.display().to_string() };
     let new = match format(&name, &bytes) {
         Ok(new) => new,

@@ -31,7 +31,8 @@ pub struct PredictArgs {
     /// per line, or a single image
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The names on standard input end with a zero byte each instead of a line end, as `find -print0` writes them
+    /// The names on standard input end with a zero byte each instead of a line end, as `find -print0` writes them;
+    /// they are also taken so where the list begins with a name that ends with one
     #[arg(long, short = '0')]
     null: bool,
     #[command(flatten)]
@@ -238,8 +239,11 @@ fn named(path: &Path, null: bool) -> Box<dyn Iterator<Item = Result<PathBuf, Fil
     if !is_standard(path) {
         return Box::new(std::iter::once(Ok(path.to_path_buf())));
     }
+    let mut input = io::stdin().lock();
+    // No name contains a NUL, so it parts names. An error of reading comes again with the first name.
+    let null = null || input.fill_buf().is_ok_and(|start| start.contains(&0));
     let end = if null { 0 } else { b'\n' };
-    let names = io::stdin().lock().split(end).map(move |name| {
+    let names = input.split(end).map(move |name| {
         let mut name = name.map_err(|error| FileError::new("read", "the standard input", error))?;
         if !null && name.last() == Some(&b'\r') {
             name.pop();

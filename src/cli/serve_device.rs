@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use fastai_runtime::device::{DEVICE_TOKEN, DeviceKind, DeviceRequest, Picked, pick, serve_devices};
 
+use super::address::cannot_listen;
 use super::config;
 use super::failure::Failure;
 use super::stop;
@@ -30,10 +31,7 @@ pub fn run(args: &ServeDeviceArgs) -> Result<(), Failure> {
         )));
     }
     let picked = picked(&args.devices)?;
-    let listener = TcpListener::bind(args.listen).map_err(|error| {
-        let free = SocketAddr::new(args.listen.ip(), 0);
-        Failure::Failed(format!("cannot listen on {}: {error}; `--listen {free}` takes a free port", args.listen))
-    })?;
+    let listener = TcpListener::bind(args.listen).map_err(|error| cannot_listen(args.listen, &error))?;
     let address = listener.local_addr().map_err(|error| Failure::Failed(format!("cannot listen: {error}")))?;
     for (index, device) in picked.iter().enumerate() {
         let number = if index == 0 { String::new() } else { format!(":{index}") };

@@ -102,6 +102,17 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
+/// The bytes on standard input.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_stdin() -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().read_to_end(&mut bytes);
+    read.map_err(|error| Failure::Failed(format!("cannot read stdin: {error}")))?;
+    Ok(bytes)
+}
+
 /// The recipe beside a file that is not there whose name is like that of the file.
 fn near_recipe(path: &Path) -> Option<String> {
     let name = path.file_stem().filter(|_| !path.exists())?.to_str()?;

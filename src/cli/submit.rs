@@ -1,10 +1,12 @@
 //! `fastai submit`
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Source, TaskKind};
 use fastai_runtime::RunError;
 use fastai_runtime::metrics::Thresholds;
+use fastai_runtime::names::visible_name;
 use fastai_runtime::predict::{ImageFiles, Predictor, Submission, SubmissionFormat};
 use fastai_runtime::progress::{self, Watch};
 
@@ -33,8 +35,8 @@ pub struct SubmitArgs {
     /// The competition's sample: the file gets its header, its ids, and its order of rows and columns
     #[arg(long, value_name = "FILE")]
     sample: Option<PathBuf>,
-    /// The columns: classes (id and a probability per class, or the predicted number), label (id,label), probability (id,label, that of the second
-    /// of two classes) or tags (image_name,tags); the task and the sample decide unless given
+    /// The columns: classes (id and a probability per class, or the predicted number), label (id,label), probability
+    /// (id,label, that of the second of two classes) or tags (image_name,tags); the task and the sample decide unless given
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     format: Option<SubmissionFormat>,
     /// What parts tags; the recipe's separator unless given
@@ -56,6 +58,14 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
     args.model.warn_of_run();
     let thresholds = super::predict::stated_thresholds(&predictor, args.threshold)?;
     let recipe = saved::recipe(&predictor)?;
+    let out = out(args);
+    if let Some(sample) = &args.sample {
+        replaced::is_no_input(&out, "--out", sample, "the sample itself")?;
+    }
+    if let Source::Csv { labels, .. } = &recipe.data().source {
+        let labels = recipe.data().root_in(&args.model.directory()?).join(labels);
+        replaced::is_no_input(&out, "--out", &labels, "the file of the recipe's labels")?;
+    }
     let images = match (&args.images, &recipe.data().test) {
         (Some(folder), _) => folder.clone(),
         (None, Some(test)) => recipe.data().root_in(&args.model.directory()?).join(test),
@@ -73,7 +83,34 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
         };
         return Err(Failure::Failed(format!("there is no folder {}: {what}", there.display())));
     }
-    Ok(submit(args, &predictor, &thresholds, &recipe.data().source, images)?)
+    Ok(submit(args, &predictor, &thresholds, &recipe.data().source, images, &out)?)
+}
+
+/// The file to write.
+fn out(args: &SubmitArgs) -> PathBuf {
+    args.out.clone().unwrap_or_else(|| {
+        let run = args.model.path();
+        if run.is_dir() { run.join("submission.csv") } else { "submission.csv".into() }
+    })
+}
+
+/// Refuses to replace a csv file that is no submission with these columns.
+fn is_submission(path: &Path, header: &[String]) -> Result<(), RunError> {
+    // Quotes depend on the writer, and an apostrophe may guard a name.
+    let bare = |line: &str| visible_name(line).replace(['"', '\''], "");
+    let wanted = header.join(",");
+    // Line ends in names are escaped where no sample gives the names; where one does, the first line ends there.
+    let first = wanted.lines().next().unwrap_or_default();
+    match replaced::first_line(path) {
+        Some(line) if ![first, &wanted].map(|wanted| bare(wanted.trim_end())).contains(&bare(&line)) => {
+            let line: String = line.chars().take(60).collect();
+            let why = format!(
+                "a file with other columns is there, which begins with {line:?}: remove it, or give `--out` another file"
+            );
+            Err(RunError::file("write", path, io::Error::new(io::ErrorKind::AlreadyExists, why)))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn submit(
@@ -82,6 +119,7 @@ fn submit(
     thresholds: &Thresholds,
     source: &Source,
     images: PathBuf,
+    out: &Path,
 ) -> Result<(), RunError> {
     let suffixes: &[String] = match source {
         Source::Csv { suffix, .. } => suffix,
@@ -110,14 +148,15 @@ fn submit(
         (true, _) => None,
         (false, given) => given.or(predictor.meta().tta),
     };
-    let out = args.out.clone().unwrap_or_else(|| {
-        let run = args.model.path();
-        if run.is_dir() { run.join("submission.csv") } else { "submission.csv".into() }
-    });
+    let is_csv = out.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("csv"));
+    // Without `--out` it is the command's own file.
+    if args.out.is_some() && is_csv {
+        is_submission(out, submission.header())?;
+    }
     let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);
     let watch = Watch { progress: progress.as_mut(), stop: &stop };
-    submission.write(predictor, tta, thresholds, &out, watch)?;
+    submission.write(predictor, tta, thresholds, out, watch)?;
     drop(progress);
     let how = tta.map_or("plain predictions".to_string(), |n| format!("{n} augmented predictions and the plain one"));
     let above = match predictor.meta().task {

@@ -72,6 +72,11 @@ fn cache() -> Result<PathBuf, Failure> {
     weights::cache_folder().ok_or_else(|| Failure::Failed(why.to_owned()))
 }
 
+/// Whether the program contains these weights.
+fn is_inside(published: &Published) -> bool {
+    matches!(published.home, Home::Bundled(path) if weights::bundled(path).is_some())
+}
+
 fn list() {
     let mut rows = vec![["name", "network", "MB", "top-1", "licence", "here", "from"].map(str::to_owned)];
     for p in PUBLISHED {
@@ -86,7 +91,7 @@ fn list() {
             p.megabytes.map_or("-".to_owned(), |megabytes| format!("{megabytes:.1}")),
             p.top1.map_or("-".to_owned(), |top1| format!("{top1:.2}")),
             p.licence.to_owned(),
-            if weights::installed(p).is_some() { "yes" } else { "" }.to_owned(),
+            if weights::installed(p).is_some() || is_inside(p) { "yes" } else { "" }.to_owned(),
             from,
         ]);
     }
@@ -105,7 +110,11 @@ fn get(names: &[String], from: Option<&Path>) -> Result<(), Failure> {
             Some(file) => weights::import(published, file, &cache)?,
             None => weights::get(published, &cache, weights::bundled, |line| eprintln!("{line}"))?,
         };
-        let did = if fetched.present { "already here" } else { "fetched" };
+        let did = match (fetched.present, from) {
+            (true, _) => "already here",
+            (false, Some(_)) => "copied",
+            (false, None) => "fetched",
+        };
         println!("{}: {did}, verified: {}", published.name, fetched.path.display());
         if !published.has_whole_digest() {
             println!(
@@ -174,6 +183,7 @@ fn info(what: &Path) -> Result<(), Failure> {
         }
         match weights::installed(p) {
             Some(path) => println!("here:          {}", path.display()),
+            None if is_inside(p) => println!("here:          in this program"),
             None => println!("here:          no; `fastai weights get {}`", p.name),
         }
         return Ok(());

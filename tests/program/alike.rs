@@ -94,9 +94,10 @@ fn every_command_accepts_and_refuses_the_same_files() {
     let [train, valid] = ["train", "valid"].map(of);
     let list: Vec<String> = files.iter().map(|(name, _)| at(&format!("test/{name}"))).collect();
     let list = list.iter().map(String::as_str);
+    let refused_run = at("refused");
     let calls: [Vec<&str>; 7] = [
-        vec!["run", &recipe, "--set", &train, "--out", &run, "-q"],
-        vec!["run", &recipe, "--set", &valid, "--out", &run, "-q"],
+        vec!["run", &recipe, "--set", &train, "--out", &refused_run, "-q"],
+        vec!["run", &recipe, "--set", &valid, "--out", &refused_run, "-q"],
         vec!["show", &recipe, "--set", &train, "--out", &page],
         vec!["show", &recipe, "--set", &valid, "--out", &page],
         ["validate", &run, "--data"].into_iter().chain([&*at("valid").leak()]).collect(),

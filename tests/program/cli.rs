@@ -333,6 +333,22 @@ fn a_finished_run_predicts_submits_and_is_measured() {
     let ids = lines[1..].iter().map(|line| line.split(',').next().unwrap());
     assert!(ids.eq((0..60).map(|i| format!("train_{i}"))), "{csv}");
     fs::write(&sample, "image_name,tags\nfile_1,ocean\n").unwrap();
+    let other = scratch.path().join("labels.csv");
+    fs::write(&other, "photo,labels\na,ocean\n").unwrap();
+    for (out, code, why) in [
+        (&sample, 2, "sample.csv is the sample itself: give `--out` another file"),
+        (&other, 1, "begins with \"photo,labels\": remove it, or give `--out` another file"),
+    ] {
+        let before = fs::read_to_string(out).unwrap();
+        let mut command = fastai(&scratch);
+        command.arg("submit").arg(&run).arg("--images").arg(&images).arg("--out").arg(out);
+        if code == 2 {
+            command.arg("--sample").arg(&sample);
+        }
+        let message = stderr(&mut command, code);
+        assert!(message.contains(why), "{message}");
+        assert_eq!(fs::read_to_string(out).unwrap(), before);
+    }
     let message = stderr(&mut submit(&sample), 1);
     assert!(message.contains("1 ids in the sample without an image: \"file_1\""), "{message}");
 
@@ -423,6 +439,11 @@ fn formatting_keeps_comments_and_check_says_what_differs() {
     for (text, formatted) in [("A{task:x}", "A {\n    task: x,\n}\n"), (bidi, bidi)] {
         assert_eq!(stdout(fastai(&scratch).args(["fmt", "-"]).write_stdin(text)), formatted);
     }
+    let recipe = fs::read_to_string(Path::new(ROOT).join("examples/quickstart.recipe")).unwrap();
+    let said = stdout(fastai(&scratch).args(["check", "-"]).write_stdin(recipe));
+    assert!(said.starts_with("stdin: `") && said.contains("is fine"), "{said}");
+    let message = stderr(fastai(&scratch).args(["check", "-"]).write_stdin("A { task: "), 2);
+    assert!(message.contains("stdin"), "{message}");
 
     fs::write(&file, "A { task: ").unwrap();
     let message = stderr(fastai(&scratch).arg("fmt").arg(&file), 2);

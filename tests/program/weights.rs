@@ -46,6 +46,8 @@ fn weights_come_into_the_cache_are_verified_and_used() {
     let missing = fastai(&scratch, &["classify", CHIP, "--arch", "resnet18"]);
     fails(&missing, 1, &["resnet18-f37072fd.pth", "run `fastai weights get resnet18`"]);
     // The program contains these.
+    let list = text(&fastai(&scratch, &["weights", "list"]).stdout);
+    assert!(list.lines().any(|line| line.starts_with("squeezenet1_1 ") && line.contains(" yes ")), "{list}");
     let said = fastai(&scratch, &["classify", CHIP, "--arch", "squeezenet1_1"]);
     assert!(said.status.success(), "{}", text(&said.stderr));
     fs::remove_file(cached(&scratch)).unwrap();
@@ -119,7 +121,7 @@ fn the_list_has_a_row_for_each_and_says_what_is_not_known() {
     assert_eq!(row("convnext_tiny"), ["convnext_tiny", "convnext_tiny", "114.4", "82.52", bsd, home]);
     assert_eq!(row("resnext101_64x4d_lua")[1..4], ["resnext101_64x4d", "-", "78.96"]);
     assert_eq!(row("efficientnet_lite0")[1..4], ["efficientnet_lite0", "18.8", "-"]);
-    assert_eq!(row("squeezenet1_1")[1..], ["squeezenet1_1", "2.5", "-", "MIT", "this program"]);
+    assert_eq!(row("squeezenet1_1")[1..], ["squeezenet1_1", "2.5", "-", "MIT", "yes", "this program"]);
     let info = text(&fastai(&scratch, &["weights", "info", "inception_v4"]).stdout);
     for part in [
         "inceptionv4-8e4777a0.pth",

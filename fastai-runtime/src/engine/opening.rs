@@ -28,13 +28,14 @@ use crate::models::weights::Found;
 use crate::models::{self, Network};
 use crate::predict::class_differences;
 use crate::progress::Progress;
-use crate::report::{Counts, Record, Status, Summary};
+use crate::report::{Counts, Record, RunFolder, Status, Summary};
 use crate::slow_kernels;
 use crate::train::Learner;
 
 impl<'a> Session<'a> {
-    /// Opens everything that a run needs, cheapest first, and creates the run folder last; or continues where `paused`
-    /// ended. `across`: what is the same for all folds, if the run is one of several folds that are held out in turn.
+    /// Opens everything that a run needs, cheapest first, and creates the run folder last, whose name it checks first; or continues
+    /// where `paused` ended. `across`: what is the same for all folds, if the run is one of several folds that are held out in
+    /// turn.
     pub(super) fn open(
         recipe: &'a Recipe,
         options: &RunOptions,
@@ -47,6 +48,9 @@ impl<'a> Session<'a> {
         let (own_loss, metrics) = (supplied::loss(recipe, options)?, supplied::measures(recipe, &options.metrics)?);
         if let Some(paused) = &paused {
             refuse(&paused.folder, supplied::differences(&paused.snapshot.own_metrics, &options.metrics))?;
+        }
+        if paused.is_none() {
+            RunFolder::check(options.out.as_deref())?;
         }
         let opening = Opening::of(recipe, options, paused.as_ref(), across);
         if let Some(warning) = paused.as_ref().and_then(|paused| repeats(&paused.folder)) {

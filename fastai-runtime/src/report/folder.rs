@@ -37,6 +37,14 @@ impl RunFolder {
         Ok(RunFolder { path: claim_folder(out, "runs", recipe_name)?, history: Vec::new() })
     }
 
+    /// Checks that [`create`](Self::create) can use `out`, and creates nothing.
+    ///
+    /// # Errors
+    /// If `out` is a file, a link that leads nowhere, or contains anything.
+    pub(crate) fn check(out: Option<&Path>) -> Result<(), RunError> {
+        out.map_or(Ok(()), |path| is_empty(path).map(drop).map_err(|e| RunError::file("create", path, e)))
+    }
+
     /// Opens the folder of a resumed run: `history` contains its finished epochs, and `history.csv` is
     /// rewritten to match.
     ///
@@ -216,9 +224,14 @@ pub(crate) fn claim_folder(out: Option<&Path>, parent: &str, name: &str) -> Resu
 
 /// Creates `path`, or uses it if it is an empty folder.
 fn claim(path: &Path) -> io::Result<()> {
+    if is_empty(path)? { Ok(()) } else { create_folder(path).map_err(|e| e.error) }
+}
+
+/// Whether `path` is an empty folder; `false` if nothing is there. Anything else is an error.
+fn is_empty(path: &Path) -> io::Result<bool> {
     match std::fs::read_dir(path) {
         Ok(mut entries) => match entries.find(|entry| !entry.as_ref().is_ok_and(is_begun)) {
-            None => Ok(()),
+            None => Ok(true),
             Some(_) => {
                 let what = if let Some(command) = resuming(path) {
                     format!("an unfinished run is there: {command}; or name another folder")
@@ -230,7 +243,11 @@ fn claim(path: &Path) -> io::Result<()> {
                 Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
             }
         },
-        Err(e) if e.kind() == io::ErrorKind::NotFound => create_folder(path).map_err(|e| e.error),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            let what = "a link that leads nowhere is in the way; name a folder that is empty or does not exist";
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
             Err(io::Error::new(e.kind(), "a file is in the way; name a folder that is empty or does not exist"))
         }

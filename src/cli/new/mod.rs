@@ -35,14 +35,14 @@ const CRATE: [(&str, &str); 6] = [
 const RECIPE: &str = include_str!("crate/template.recipe");
 
 /// Names that a crate cannot have: the keywords of Rust, the crates that the compiler brings or cargo keeps, and this library,
-/// which the crate depends on.
+/// which the crate depends on, with its module `progress`, which the program imports.
 #[rustfmt::skip] // a table
 const TAKEN_BY_CRATES: &[&str] = &[
     "abstract", "alloc", "as", "async", "await", "become", "box", "break", "build", "const", "continue", "core", "crate",
     "deps", "do", "dyn", "else", "enum", "examples", "extern", "false", "fastai", "final", "fn", "for", "gen", "if", "impl",
-    "in", "incremental", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "proc_macro", "pub",
-    "ref", "return", "self", "static", "std", "struct", "super", "test", "trait", "true", "try", "type", "typeof", "unsafe",
-    "unsized", "use", "virtual", "where", "while", "yield",
+    "in", "incremental", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "proc_macro", "progress",
+    "pub", "ref", "return", "self", "static", "std", "struct", "super", "test", "trait", "true", "try", "type", "typeof",
+    "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 /// Names that a recipe's type cannot have where the program uses them for something else: the prelude of Rust and that of this
 /// library, as the files of the crate import it, and the keyword `Self`.
@@ -190,7 +190,7 @@ mod tests {
     fn names_that_rust_uses_itself_are_taken() {
         let taken = |name: &str| is_taken(name, &recipe_name(name).unwrap());
         for name in
-            ["result", "Vec", "self", "crate", "fn", "std", "core", "String", "Option", "test", "proc-macro", "run"]
+            ["result", "Vec", "self", "crate", "fn", "std", "String", "Option", "test", "progress", "proc-macro"]
         {
             assert!(taken(name), "{name}");
         }

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use self::counters::Counters;
 use self::queue::ImageQueue;
 use self::routes::Service;
-use super::address::address;
+use super::address::{address, cannot_listen};
 use super::failure::Failure;
 use super::numbers::counted;
 use super::predict::{stated_thresholds, threshold};
@@ -136,10 +136,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let cannot = |error: std::io::Error| Failure::Failed(format!("cannot serve: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
     let cut_off = runtime.block_on(async {
-        let listener = TcpListener::bind(args.listen).await.map_err(|error| {
-            let free = SocketAddr::new(args.listen.ip(), 0);
-            Failure::Failed(format!("cannot listen on {}: {error}; `--listen {free}` takes a free port", args.listen))
-        })?;
+        let listener = TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, &error))?;
         let address = listener.local_addr().map_err(cannot)?;
         let stop = stop::signal_that("finishing the requests in progress; again to stop at once");
         if !args.quiet {

@@ -34,8 +34,8 @@ pub(super) fn unpack(published: &Published, cache: Option<&Path>) -> Result<Opti
     let mut failed = None;
     for folder in cache.into_iter().chain([temporary.as_path()]) {
         let path = folder.join(published.file);
-        // Whoever wrote a file of that name, its digest is checked by the search.
-        let written = path.is_file() || {
+        // Another file of that name in the temporary folder is damaged or somebody else's.
+        let written = (path.is_file() && std::fs::read(&path).is_ok_and(|found| found == bytes)) || {
             let created = std::fs::create_dir_all(folder).map_err(|why| FileError::new("create", folder, why));
             match created.and_then(|()| write_atomic(&path, |to| to.write_all(bytes))) {
                 Ok(()) => true,

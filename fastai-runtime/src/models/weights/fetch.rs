@@ -137,6 +137,8 @@ const WITHOUT: &str = "this program is built without the feature `download`";
 /// # Errors
 /// If the file is not the published one.
 pub fn import(published: &Published, from: &Path, folder: &Path) -> Result<Fetched, WeightsError> {
+    // Also where the weights are here already, a file that does not exist is a mistake.
+    File::open(from).map_err(|e| FileError::new("read", from, e))?;
     if let Some(present) = present(published, &folder.join(published.file))? {
         return Ok(present);
     }
@@ -254,7 +256,9 @@ mod tests {
         let first = import(published(), &source(), &folder).unwrap();
         assert_eq!((first.present, first.sha256.as_str()), (false, published().sha256));
         assert_eq!(std::fs::read(&first.path).unwrap(), std::fs::read(source()).unwrap());
-        assert!(import(published(), Path::new("absent"), &folder).unwrap().present);
+        assert!(import(published(), &source(), &folder).unwrap().present);
+        let absent = import(published(), Path::new("absent"), &folder).unwrap_err().to_string();
+        assert!(absent.contains("absent"), "{absent}");
         // A damaged file in the cache is replaced.
         std::fs::write(&first.path, b"damaged").unwrap();
         assert!(!import(published(), &source(), &folder).unwrap().present);

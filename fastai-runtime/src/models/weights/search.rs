@@ -123,6 +123,9 @@ fn resolve_in(
                 return Found::of(path, arch, progress).map(Some);
             }
             if let Some(published) = Published::find(file) {
+                if published.arch != arch {
+                    return Err(WeightsError::unfit(Path::new(file), of_another(published, arch)));
+                }
                 let found = match take(published, &places, progress)? {
                     None => unpacked(published, cache, progress)?,
                     found => found,
@@ -153,6 +156,16 @@ fn resolve_in(
             Err(missing(format!("pretrained weights of {arch}"), published.first().copied(), own))
         }
     }
+}
+
+/// What an error says of published weights of another network than `arch`, with those of `arch`.
+fn of_another(published: &Published, arch: &str) -> String {
+    let own: Vec<String> = Published::of(arch).map(|own| format!("`weights: \"{}\"`", own.name)).collect();
+    let remedy = match own.is_empty() {
+        true => "write `weights: none` to start from random weights".to_owned(),
+        false => format!("write {}", own.join(" or ")),
+    };
+    format!("these published weights are of {}, and the recipe's model is {arch}: {remedy}", published.arch)
 }
 
 /// What an error says of the published weights that it misses.
@@ -316,6 +329,12 @@ mod tests {
                 .unwrap_err()
                 .to_string();
         assert!(error.contains("fastai weights get resnet50_v2"), "{error}");
+        let error =
+            resolve_in(&Weights::File("resnet34".into()), "squeezenet1_1", [None, Some(cache.path())], &mut Silent)
+                .unwrap_err()
+                .to_string();
+        assert!(error.contains("of resnet34") && error.contains("`weights: \"squeezenet1_1\"`"), "{error}");
+        assert!(!error.contains("weights get"), "{error}");
         let error = resolve_in(&Weights::File("absent.pth".into()), "resnet50", [None, None], &mut Silent)
             .unwrap_err()
             .to_string();
