@@ -185,6 +185,9 @@ fn rows_are_named_by_their_line_with_any_line_end_and_after_empty_lines() {
         let found = findings(&table(text, &["a.jpg", "b.jpg"]), positions(&[".jpg"]), TaskKind::SingleLabel);
         assert!(found.len() == 1 && found[0].contains("labels.csv:5: no image"), "{end:?}: {found:#?}");
     }
+    // The row before one that cannot be read.
+    let found = findings(&table(b"id,label\na\n\xe9,y\n", &["a.jpg"]), positions(&[".jpg"]), TaskKind::SingleLabel);
+    assert!(found.iter().any(|text| text.contains("labels.csv:2: 1 cell")), "{found:#?}");
 }
 
 #[test]
