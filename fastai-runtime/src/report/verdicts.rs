@@ -239,7 +239,7 @@ pub fn hindsight(summary: &Summary) -> Markup {
                     "its network is the final one, which " code { "predict" } " uses without " code { "--tta" } " and "
                     code { "submit" } " with " code { "--no-tta" } "."
                 } @else {
-                    "a step " code { "save" } " after that one keeps its network; " code { "keep_best" } " chooses among the epochs of one " code { "fit" } " only."
+                    code { "save" } " after that step keeps its network; " code { "keep_best" } " chooses among the epochs of one " code { "fit" } " only."
                 }
             }
         }

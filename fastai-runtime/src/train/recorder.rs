@@ -60,7 +60,7 @@ pub fn turning_point(epochs: &[EpochRow]) -> Option<&EpochRow> {
     let (lowest, last) = (risen_from(epochs)?, epochs.last()?);
     let fell = last.trn_loss < lowest.trn_loss && last.trn_loss < last.val_loss;
     let is_far_below = last.trn_loss < LOWER * lowest.trn_loss && last.trn_loss < FAR_BELOW * last.val_loss;
-    (fell && (last.evidence.fell == Some(true) || is_far_below)).then_some(lowest)
+    (fell && last.evidence.fell.is_some_and(|batches_fell| batches_fell || is_far_below)).then_some(lowest)
 }
 
 /// Returns the epoch with the lowest validation loss if the loss has risen by at least 1 % by the last epoch: on the same images by
