@@ -20,14 +20,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use fastai_data::progress::{Silent, StopSignal};
-use fastai_data::random::{Stream, normal};
+use fastai_data::random::{Stream, dropout, normal};
 use fastai_data::{
     Budget, Dataset, DecodedCache, ImageExamples, ImageSet, Item, Preflight, Preparation, Reading, Traversal,
     batch_ranges, order,
 };
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{BodyState, Fit, HeadSpec, Plan, Recipe, Stage, Step, Weights};
-use rand_chacha::rand_core::Rng;
 use serde_json::{Value, json};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -242,9 +241,7 @@ impl<'a> Draws<'a> {
         arrays.extend(images);
         let inputs = [self.inputs].into_iter().chain(self.head.hidden.iter().map(|width| *width as usize));
         for (layer, (&p, inputs)) in self.head.dropout.iter().zip(inputs).enumerate().filter(|(_, (p, _))| **p > 0.0) {
-            let (below, kept) = ((p * f64::from(u32::MAX)) as u32, (1.0 / (1.0 - p)) as f32);
-            let factor = |_| if rng.next_u32() < below { 0.0 } else { kept };
-            let mask: Vec<f32> = (0..rows.len() * inputs).map(factor).collect();
+            let mask = dropout(&mut rng, rows.len() * inputs, p);
             arrays.push(Array::floats(&format!("mask_{layer}"), &[rows.len(), inputs], &mask));
         }
         self.write("batch", index, &arrays)

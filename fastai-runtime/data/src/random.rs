@@ -85,6 +85,12 @@ pub fn chance(rng: &mut ChaCha8Rng, p: f64) -> bool {
     unit(rng) < p
 }
 
+/// The factors of dropout: 0 with probability `p`, otherwise `1 / (1 - p)`, so that the mean stays. `p` lies in [0, 1).
+pub fn dropout(rng: &mut ChaCha8Rng, count: usize, p: f64) -> Vec<f32> {
+    let (below, kept) = ((p * f64::from(u32::MAX)) as u32, (1.0 / (1.0 - p)) as f32);
+    (0..count).map(|_| if rng.next_u32() < below { 0.0 } else { kept }).collect()
+}
+
 /// A uniform integer from `0..n`. `n` must not be 0.
 pub fn below(rng: &mut ChaCha8Rng, n: u64) -> u64 {
     assert!(n > 0, "nothing to draw from");

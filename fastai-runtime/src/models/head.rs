@@ -6,12 +6,12 @@ use burn::tensor::Device;
 use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, TensorData};
 use fastai_dsl::HeadSpec;
-use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::cpu;
 use super::init::{self, NetworkPart};
 use super::norm::{BatchNorm, Pass};
+use crate::random;
 
 /// Batch norm, dropout, linear.
 #[derive(Module, Debug)]
@@ -103,10 +103,8 @@ fn dropout(x: Tensor<2>, p: f64, rng: &mut ChaCha8Rng) -> Tensor<2> {
     if p <= 0.0 {
         return x;
     }
-    let keep = (1.0 / (1.0 - p)) as f32;
     let [rows, columns] = x.dims();
-    let below = (p * f64::from(u32::MAX)) as u32;
-    let mask: Vec<f32> = (0..rows * columns).map(|_| if rng.next_u32() < below { 0.0 } else { keep }).collect();
+    let mask = random::dropout(rng, rows * columns, p);
     let mask = Tensor::from_data(TensorData::new(mask, [rows, columns]), &x.device());
     x * mask
 }
