@@ -75,6 +75,12 @@ pub enum Valid {
 }
 
 impl Valid {
+    /// How many times a share, in (0, 1), can be held out without overlap; rounding does not take the last slice off a share
+    /// such as 1/3.
+    pub fn slices(share: f64) -> u32 {
+        (1.0 / share + 1e-9) as u32
+    }
+
     /// The seed of a split that names none.
     pub fn default_seed() -> u32 {
         calls::RANDOM.default("seed")

@@ -142,7 +142,7 @@ fn folds(bound: &Bound, site: Site, is_csv: bool, task: Option<TaskKind>, out: &
 /// The slice of the permutation that is held out, if it exists.
 fn fold(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<u32> {
     let (share, fold) = (bound.read::<f64>("share")?, bound.read::<u32>("fold")?);
-    let folds = (1.0 / share + 1e-9).floor() as u32;
+    let folds = Valid::slices(share);
     if fold >= folds && bound.known(&["share", "fold"]) {
         out.error_beside(
             &c::NO_FOLD,

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use fastai_dsl::{Dealing, TaskKind, Valid};
 
-use super::drawn::slices;
 use super::holdout::{blocks, drawn, groups, settle};
 use crate::findings::names;
 use crate::row::SourceRow;
@@ -167,7 +166,7 @@ pub(crate) fn draws(valid: &Valid, dealing: &Dealing) -> Vec<Valid> {
                 Dealing::Blocks(size) => Valid::Blocks { size, share, seed, fold },
                 Dealing::Grouped(column) => Valid::Grouped { column, share, seed, fold },
             };
-            let others = (0..DRAWS.min(slices(share))).filter(|other| *other != fold);
+            let others = (0..DRAWS.min(Valid::slices(share))).filter(|other| *other != fold);
             std::iter::once(fold).chain(others).map(split).collect()
         }
         Valid::Folds { count, seed, fold, .. } => {

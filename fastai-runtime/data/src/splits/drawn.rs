@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use fastai_dsl::Valid;
 use rand_mt::Mt;
 
 /// fastai's `get_cv_idxs`: returns which of `n` rows are held out.
@@ -54,7 +55,7 @@ pub fn stratified_indices<K: Ord>(keys: &[K], share: f64, seed: u32, fold: u32) 
     let mut start = 0;
     for class in order.chunk_by(|a, b| keys[*a] == keys[*b]) {
         if share * class.len() as f64 >= 1.0 {
-            fill_folds(&mut fold_of[start..start + class.len()], slices(share) as usize);
+            fill_folds(&mut fold_of[start..start + class.len()], Valid::slices(share) as usize);
         }
         start += class.len();
     }
@@ -71,11 +72,6 @@ fn fill_folds(fold_of: &mut [usize], count: usize) {
     fold_of.iter().filter(|fold| **fold < count).for_each(|fold| has_row[*fold] = true);
     let beyond = fold_of.iter_mut().filter(|fold| **fold >= count);
     beyond.zip((0..count).filter(|fold| !has_row[*fold])).for_each(|(row, fold)| *row = fold);
-}
-
-/// How many times a share can be held out without overlap; rounding does not take the last slice off a share such as 1/3.
-pub(crate) fn slices(share: f64) -> u32 {
-    (1.0 / share + 1e-9) as u32
 }
 
 /// Returns which rows are held out if the rows of a group stay together: all rows of the groups that [`cv_indices`]
@@ -203,7 +199,7 @@ mod tests {
                 let n = 4 * size + alone;
                 let keys: Vec<usize> = (0..n).map(|i| if i < 4 * size { i % 4 } else { i }).collect();
                 let mut seen = vec![false; n];
-                for fold in 0..slices(share) {
+                for fold in 0..Valid::slices(share) {
                     let held_out = stratified_indices(&keys, share, 42, fold);
                     for class in 0..4 {
                         let held = held_out.iter().filter(|row| keys[**row] == class).count();
