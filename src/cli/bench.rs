@@ -8,7 +8,7 @@ use fastai_runtime::bench::{Bench, BenchMode, BenchReport, LayerTime, Workload, 
 use fastai_runtime::device::{self, DeviceRequest, Picked};
 
 use super::failure::Failure;
-use super::numbers::{counted, thousands};
+use super::numbers::{self, counted, thousands};
 use super::table::table;
 
 /// Most runs of a measurement, or of one line of a paced one.
@@ -36,7 +36,7 @@ pub struct BenchArgs {
     #[arg(long, default_value = "cpu")]
     device: DeviceRequest,
     /// CPU threads; all cores unless given
-    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "T", value_parser = numbers::threads())]
     threads: Option<u16>,
     /// Number of timed runs, after an untimed one
     #[arg(long, default_value_t = 5, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=MOST_RUNS as i64))]

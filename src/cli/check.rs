@@ -33,23 +33,19 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     }
     each(&args.files, |file| {
         let source = open(file, &args.set)?;
-        let summary = source::summary_of(file, &source).filter(|_| !is_stdin(file));
+        let summary = source::summary_of(file, &source).filter(|_| !source::is_stdin(file));
         let recipe = source::said(source)?.recipe;
         let steps = counted(recipe.steps().len() as u64, "step", "steps");
         let data = summary.map_or_else(String::new, |summary| of_data(file, &recipe, &summary));
-        let name = if is_stdin(file) { "stdin".to_string() } else { file.display().to_string() };
+        let name = if source::is_stdin(file) { "stdin".to_string() } else { file.display().to_string() };
         println!("{name}: `{}` is fine, {steps}{data}", recipe.name());
         Ok(())
     })
 }
 
-fn is_stdin(file: &Path) -> bool {
-    file == Path::new("-")
-}
-
 /// Reads and checks a file, or standard input.
 fn open(file: &Path, set: &[Override]) -> Result<RecipeText, Failure> {
-    if is_stdin(file) {
+    if source::is_stdin(file) {
         return Ok(RecipeText::from_bytes("stdin", &source::read_stdin()?, set));
     }
     source::open_with_data(file, set)
@@ -94,7 +90,7 @@ fn in_json(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 fn described(file: &Path, source: &RecipeText) -> Value {
-    let summary = source::summary_of(file, source).filter(|summary| !is_stdin(file) && summary.is_file());
+    let summary = source::summary_of(file, source).filter(|summary| !source::is_stdin(file) && summary.is_file());
     let findings: Vec<Value> = source.diagnostics().iter().map(|found| finding(source, found)).collect();
     json!({
         "file": file.display().to_string(),

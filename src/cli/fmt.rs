@@ -6,7 +6,7 @@ use fastai_dsl::fmt::{FormatError, format};
 use fastai_runtime::atomic::write_atomic;
 
 use super::failure::{Exit, Failure, each};
-use super::source::{read_bytes, read_stdin};
+use super::source::{is_stdin, read_bytes, read_stdin};
 use super::{color, output};
 
 #[derive(clap::Args)]
@@ -24,7 +24,7 @@ pub fn run(args: &FmtArgs) -> Result<(), Failure> {
 }
 
 fn one(file: &Path, check: bool) -> Result<(), Failure> {
-    let stdin = file == Path::new("-");
+    let stdin = is_stdin(file);
     let bytes = if stdin { read_stdin()? } else { read_bytes(file)? };
     let name = if stdin { "stdin".to_string() } else { file.display().to_string() };
     let new = match format(&name, &bytes) {

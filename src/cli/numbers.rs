@@ -1,6 +1,13 @@
 //! Numbers as the commands print and read them.
 
+use clap::builder::RangedI64ValueParser;
 pub use fastai_runtime::data::figures::thousands;
+use fastai_runtime::device::MOST_THREADS;
+
+/// Reads a number of CPU threads.
+pub fn threads() -> RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=MOST_THREADS as i64)
+}
 
 /// `1 batch`, `2,000 batches`.
 pub fn counted(n: u64, one: &str, many: &str) -> String {

@@ -19,7 +19,7 @@ use fastai_runtime::{RunError, RunOptions};
 use super::config;
 use super::failure::Failure;
 use super::memory::NetworkMemory;
-use super::numbers::{counted, seconds, thousands};
+use super::numbers::{self, counted, seconds, thousands};
 use super::replaced;
 
 #[derive(clap::Args)]
@@ -39,7 +39,7 @@ pub struct PlanArgs {
     #[arg(long, requires = "probe")]
     device: Option<DeviceRequest>,
     /// CPU threads of the probe, as in `run`; all cores unless given
-    #[arg(long, requires = "probe", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, requires = "probe", value_parser = numbers::threads())]
     threads: Option<u16>,
     #[command(flatten)]
     memory: NetworkMemory,

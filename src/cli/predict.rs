@@ -17,6 +17,7 @@ use fastai_runtime::progress::{self, Watch};
 use super::failure::Failure;
 use super::prediction_writer::PredictionFormat;
 use super::saved::{SavedModel, Tta};
+use super::source::is_stdin;
 
 /// Number of unreadable images that the closing message lists.
 const LISTED: usize = 1000;
@@ -186,7 +187,7 @@ fn predict(args: &PredictArgs) -> Result<Unread, Failure> {
             let stop = super::stop::signal();
             let mut progress = progress::auto(args.quiet);
             let watch = Watch { progress: progress.as_mut(), stop: &stop };
-            if args.paths.iter().all(|path| !path.is_dir() && !is_standard(path)) {
+            if args.paths.iter().all(|path| !path.is_dir() && !is_stdin(path)) {
                 predictor.stream(args.paths.iter().map(Ok), &options, watch, &mut each)?;
             } else {
                 let names = args.paths.iter().flat_map(|path| named(path, args.null));
@@ -208,15 +209,11 @@ fn predict(args: &PredictArgs) -> Result<Unread, Failure> {
     Ok(unread)
 }
 
-fn is_standard(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
 /// The image on standard input, if the only path is `-` and an image begins there: in the bytes of names, no control
 /// characters occur.
 fn standard_image(paths: &[PathBuf]) -> Result<Option<Vec<u8>>, RunError> {
     let cannot = |e| RunError::file("read", "the standard input", e);
-    if !matches!(paths, [path] if is_standard(path)) {
+    if !matches!(paths, [path] if is_stdin(path)) {
         return Ok(None);
     }
     let mut input = io::stdin().lock();
@@ -236,7 +233,7 @@ fn standard_image(paths: &[PathBuf]) -> Result<Option<Vec<u8>>, RunError> {
 
 /// The paths that an argument names: itself, or those on standard input.
 fn named(path: &Path, null: bool) -> Box<dyn Iterator<Item = Result<PathBuf, FileError>> + '_> {
-    if !is_standard(path) {
+    if !is_stdin(path) {
         return Box::new(std::iter::once(Ok(path.to_path_buf())));
     }
     let mut input = io::stdin().lock();

@@ -16,6 +16,7 @@ use super::cache;
 use super::device::RecipeDevice;
 use super::failure::Failure;
 use super::memory::NetworkMemory;
+use super::numbers;
 
 #[derive(clap::Args)]
 pub struct RunArgs {
@@ -38,7 +39,7 @@ pub struct RunArgs {
     #[arg(long, value_parser = seed)]
     seed: Option<u64>,
     /// CPU threads; all cores unless given
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_parser = numbers::threads())]
     threads: Option<u16>,
     #[command(flatten)]
     memory: NetworkMemory,

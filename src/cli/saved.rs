@@ -11,6 +11,7 @@ use fastai_runtime::{RunError, device, engine};
 
 use super::device::ModelDevice;
 use super::failure::Failure;
+use super::numbers;
 
 /// Which model, and what it computes on.
 #[derive(clap::Args)]
@@ -23,7 +24,7 @@ pub struct SavedModel {
     #[command(flatten)]
     device: ModelDevice,
     /// CPU threads; all cores unless given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = numbers::threads())]
     threads: Option<u16>,
 }
 

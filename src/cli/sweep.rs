@@ -18,6 +18,7 @@ use super::combinations::specified;
 use super::device::RecipeDevice;
 use super::failure::{self, Exit, Failure};
 use super::memory::NetworkMemory;
+use super::numbers;
 use super::table::table;
 
 #[derive(clap::Args)]
@@ -72,7 +73,7 @@ pub struct SweepArgs {
     #[command(flatten)]
     device: RecipeDevice,
     /// CPU threads of all runs together; all cores unless given
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_parser = numbers::threads())]
     threads: Option<u16>,
     #[command(flatten)]
     memory: NetworkMemory,

@@ -28,7 +28,8 @@ pub use request::{DeviceRequest, DeviceRequestError};
 pub use self_test::self_test;
 
 /// The most threads that a run may ask for.
-pub(crate) const MOST_THREADS: usize = 1024;
+#[doc(hidden)]
+pub const MOST_THREADS: usize = 1024;
 
 /// A device is not available or does not compute.
 #[derive(Debug, thiserror::Error)]

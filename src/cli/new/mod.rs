@@ -189,9 +189,21 @@ mod tests {
     #[test]
     fn names_that_rust_uses_itself_are_taken() {
         let taken = |name: &str| is_taken(name, &recipe_name(name).unwrap());
-        for name in
-            ["result", "Vec", "self", "crate", "fn", "std", "String", "Option", "test", "progress", "proc-macro"]
-        {
+        for name in [
+            "result",
+            "Vec",
+            "self",
+            "crate",
+            "fn",
+            "std",
+            "core",
+            "String",
+            "Option",
+            "test",
+            "progress",
+            "proc-macro",
+            "run",
+        ] {
             assert!(taken(name), "{name}");
         }
         for name in ["result-recipe", "vec-recipe", "cats-and-dogs", "tests", "format"] {
