@@ -38,11 +38,7 @@ pub(super) fn note_held_out(
     if run.own_data && !note_changes(run.folder, "", dataset, progress)? {
         return Ok(());
     }
-    renumber(dataset, predictor.classes())?;
-    let Some(trained) = TrainedImages::of(run.folder, predictor)? else { return Ok(()) };
-    let remarks = trained.remarks(&dataset.valid, "", predictor, Watch { progress: &mut *progress, stop })?;
-    remarks.iter().for_each(|remark| progress.note(remark));
-    Ok(())
+    note_recognised(run, predictor, dataset, "", Watch { progress, stop })
 }
 
 /// Notes on how many of the validation images of `dataset`, which are all images in `root`, the run trained. Numbers labels by
@@ -64,13 +60,25 @@ pub(super) fn note_trained(
         progress.note(&trained_on_these(predictor, dataset.valid.len()));
         return Ok(());
     }
-    let Some(trained) = TrainedImages::of(run.folder, predictor)? else { return Ok(()) };
-    renumber(dataset, predictor.classes())?;
     let below = match &recipe.data().source {
         Source::Folders { train } if lies_by_class(recipe, predictor, root) => id_prefix(train),
         _ => String::new(),
     };
-    let remarks = trained.remarks(&dataset.valid, &below, predictor, Watch { progress: &mut *progress, stop })?;
+    note_recognised(run, predictor, dataset, &below, Watch { progress, stop })
+}
+
+/// Notes on how many of the validation images of `dataset` the run trained, as [`TrainedImages::remarks`] tells them.
+fn note_recognised(
+    run: ModelRun<'_>,
+    predictor: &Predictor,
+    dataset: &mut Dataset,
+    below: &str,
+    watch: Watch<'_>,
+) -> Result<(), RunError> {
+    let Watch { progress, stop } = watch;
+    renumber(dataset, predictor.classes())?;
+    let Some(trained) = TrainedImages::of(run.folder, predictor)? else { return Ok(()) };
+    let remarks = trained.remarks(&dataset.valid, below, predictor, Watch { progress: &mut *progress, stop })?;
     remarks.iter().for_each(|remark| progress.note(remark));
     Ok(())
 }

@@ -98,10 +98,7 @@ impl<'a> Preflight<'a> {
         task: TaskKind,
         progress: &mut dyn Progress,
     ) -> Result<(Dataset, Health), OpenError> {
-        let (mut dataset, findings) = Dataset::survey(data, task)?;
-        let (health, findings) = self.look(&mut dataset, findings, Near::Search(Some(data)), self.load(), progress)?;
-        let health = findings.or_with_notes(health, |health| notes(&dataset, health))?;
-        Ok((dataset, health))
+        self.open_but(data, task, |findings| findings, progress)
     }
 
     /// Like [`open`](Self::open), for measuring a model that was trained before: the images may be of one class, or have one
@@ -115,10 +112,21 @@ impl<'a> Preflight<'a> {
         task: TaskKind,
         progress: &mut dyn Progress,
     ) -> Result<(Dataset, Health), OpenError> {
+        self.open_but(data, task, Findings::of_measuring, progress)
+    }
+
+    /// [`open`](Self::open), but for the findings that `kept` takes out, before the images are looked at and after.
+    fn open_but(
+        &self,
+        data: &Data,
+        task: TaskKind,
+        kept: fn(Findings) -> Findings,
+        progress: &mut dyn Progress,
+    ) -> Result<(Dataset, Health), OpenError> {
         let (mut dataset, findings) = Dataset::survey(data, task)?;
-        let findings = findings.of_measuring();
-        let (health, findings) = self.look(&mut dataset, findings, Near::Search(Some(data)), self.load(), progress)?;
-        let health = findings.of_measuring().or_with_notes(health, |health| notes(&dataset, health))?;
+        let near = Near::Search(Some(data));
+        let (health, findings) = self.look(&mut dataset, kept(findings), near, self.load(), progress)?;
+        let health = kept(findings).or_with_notes(health, |health| notes(&dataset, health))?;
         Ok((dataset, health))
     }
 
