@@ -48,9 +48,9 @@ pub struct LowestLosses {
     /// The loss of each image.
     pub of_images: Vec<f64>,
     /// Number of batches of the fit before the epoch, or up to its middle if it is the first: the first batches of a fit may lie
-    /// far above all others, and a single one may be an epoch. 0 in records of earlier versions.
-    #[serde(default, alias = "middle")]
-    pub since: usize,
+    /// far above all others, and a single one may be an epoch. `None` in records of earlier versions.
+    #[serde(default)]
+    pub since: Option<usize>,
 }
 
 impl Evidence {
@@ -67,11 +67,11 @@ impl Evidence {
         let losses = &measured.losses;
         let rise = lowest.as_ref().and_then(|lowest| raised_by_chance(&lowest.of_images, losses, draw));
         let harm = before.and_then(|before| raised_by_chance(before, losses, draw));
-        let fell = lowest.as_ref().and_then(|lowest| have_fallen(batches.get(lowest.since..)?));
+        let fell = lowest.as_ref().and_then(|lowest| have_fallen(batches.get(lowest.since?..)?));
         let is_lowest = lowest.as_ref().is_none_or(|lowest| measured.loss < lowest.val_loss);
         if is_lowest && measured.loss.is_finite() {
             let since = if began == 0 { batches.len() / 2 } else { began };
-            *lowest = Some(LowestLosses { val_loss: measured.loss, of_images: losses.clone(), since });
+            *lowest = Some(LowestLosses { val_loss: measured.loss, of_images: losses.clone(), since: Some(since) });
         }
         Evidence { error: standard_error(losses), rise, harm, fell }
     }
@@ -222,7 +222,7 @@ mod tests {
             let began = batches.len();
             batches.extend([1.0; 14]);
             Evidence::weigh(&validated(val_loss), (&batches[..], began), None, &mut lowest, &mut || 1);
-            lowest.as_ref().unwrap().since
+            lowest.as_ref().unwrap().since.unwrap()
         };
         assert_eq!([1.33, 1.13, 1.4].map(&mut since), [7, 14, 14], "the first batches of a fit are left out");
     }

@@ -259,7 +259,7 @@ mod tests {
             epochs: vec![row.clone()],
             predictions: Some(saved(8)),
             best: Some(BestEpoch { epoch: 0, score: 1.0, predictions: saved(8) }),
-            lowest: Some(LowestLosses { val_loss: 0.5, of_images: vec![0.5; 4], since: 1 }),
+            lowest: Some(LowestLosses { val_loss: 0.5, of_images: vec![0.5; 4], since: Some(1) }),
             ..Midway::default()
         };
         assert_eq!(good.contradiction(2, 2, 4), None);
@@ -272,7 +272,10 @@ mod tests {
             Midway { epoch: 2, ..good.clone() },
             Midway { ends: vec![7], ..good.clone() },
             Midway { predictions: Some(saved(6)), ..good.clone() },
-            Midway { lowest: Some(LowestLosses { val_loss: 0.5, of_images: vec![0.5; 3], since: 1 }), ..good.clone() },
+            Midway {
+                lowest: Some(LowestLosses { val_loss: 0.5, of_images: vec![0.5; 3], since: Some(1) }),
+                ..good.clone()
+            },
             Midway { best: Some(BestEpoch { epoch: 1, score: 1.0, predictions: saved(8) }), ..good.clone() },
         ] {
             assert!(bad.contradiction(2, 2, 4).is_some(), "{bad:?}");
