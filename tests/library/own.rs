@@ -7,6 +7,8 @@ use fastai::engine::{self, DeviceWish};
 use fastai::prelude::*;
 use fastai::progress::Silent;
 use fastai::report::Direction;
+use fastai::train::tensor::Tensor;
+use fastai::train::{Criterion, Targets, Truth};
 use tempfile::TempDir;
 
 #[allow(dead_code)]
@@ -65,4 +67,33 @@ fn what_is_given_must_be_what_is_asked_for() {
     let other = fastai_dsl::source::RecipeText::new("x", &text, &[]).result.unwrap().recipe;
     let error = engine::run(&other, &here(&scratch, "other"), &mut Silent).unwrap_err().to_string();
     assert!(error.contains("trains with `bce`: write `loss: given`"), "{error}");
+}
+
+/// [`Missed`], whose losses of the images are changed.
+#[derive(Debug)]
+struct Changed(fn(Vec<f64>) -> Vec<f64>);
+
+impl Criterion for Changed {
+    fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1> {
+        Missed { times: 1.0 }.of_batch(logits, truth, targets)
+    }
+
+    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
+        (self.0)(Missed { times: 1.0 }.of_images(logits, truth))
+    }
+}
+
+#[test]
+fn a_loss_gives_each_image_a_number() {
+    let scratch = TempDir::new().unwrap();
+    let error = |name: &str, change| {
+        Chips::run(&RunOptions { loss: Some(Arc::new(Changed(change))), ..here(&scratch, name) })
+            .unwrap_err()
+            .to_string()
+    };
+    let few = error("few", |losses| losses[..2].to_vec());
+    assert!(few.contains("returned 2 losses for 307 images"), "{few}");
+    let nan =
+        error("nan", |losses| losses.iter().enumerate().map(|(i, x)| if i == 3 { f64::NAN } else { *x }).collect());
+    assert!(nan.contains("returned NaN for validation image 3"), "{nan}");
 }

@@ -277,6 +277,15 @@ mod tests {
     }
 
     #[test]
+    fn a_label_beyond_the_classes_is_named() {
+        let text = "A { task: single_label, data: given, transforms: side_on { size: 32 }, model: squeezenet1_1, metrics: \
+                    [accuracy], train: { fit(0.01, 1); } }";
+        let given = RecipeText::new("a.recipe", text, &[]).result.unwrap().recipe;
+        let beyond = of_task(&given, &dataset(vec![Target::Class(2), Target::Class(7)])).unwrap_err().to_string();
+        assert!(beyond.contains("the label has the index 7, and `Dataset::classes` has 3 names"), "{beyond}");
+    }
+
+    #[test]
     fn a_split_that_leaves_one_training_image_is_named() {
         let data = dataset(vec![Target::Class(0)]);
         let said = |valid: &str, data: &Dataset| {

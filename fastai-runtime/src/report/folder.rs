@@ -387,6 +387,14 @@ mod tests {
 
         let error = RunFolder::create(Some(&other.join("beach.jpg")), "Cats").unwrap_err().to_string();
         assert!(error.contains("a file is in the way"), "{error}");
+
+        #[cfg(unix)]
+        {
+            let link = base.path().join("link");
+            std::os::unix::fs::symlink(base.path().join("gone"), &link).unwrap();
+            let error = RunFolder::check(Some(&link)).unwrap_err().to_string();
+            assert!(error.contains("a link that leads nowhere is in the way"), "{error}");
+        }
     }
 
     #[test]

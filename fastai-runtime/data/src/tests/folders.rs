@@ -225,3 +225,12 @@ fn images_below_the_root_itself_have_no_dot_in_their_names() {
         assert!(!dataset.train[0].path.display().to_string().contains("/./"), "{}", dataset.train[0].path.display());
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_folder_that_it_lies_in_is_named() {
+    let root = folder(&[("train/cats/1.jpg", ""), ("train/dogs/1.jpg", "")]);
+    std::os::unix::fs::symlink(root.path().join("train"), root.path().join("train/cats/again")).unwrap();
+    let error = single(&data(root.path(), folders(), Valid::None)).unwrap_err().to_string();
+    assert!(error.contains("again is a link to a folder that it lies in: remove the link"), "{error}");
+}
