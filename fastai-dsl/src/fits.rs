@@ -45,6 +45,7 @@ fits! {
     Column: &str, String, i32, u32, usize;
     Split: &str, String, Word;
     Numbers: f64, f32, i32, u32, Vec<f64>;
+    NumberList: Vec<f64>;
     Counts: Vec<u32>, Vec<usize>;
     Rate: f64, Rate;
     Rates: f64, Rate, Vec<f64>, Vec<Rate>;
@@ -60,6 +61,7 @@ impl<const N: usize> Fits<kind::Columns> for [Value; N] {}
 impl<const N: usize> Fits<kind::Columns> for [&str; N] {}
 impl<const N: usize> Fits<kind::Columns> for [i32; N] {}
 impl<const N: usize> Fits<kind::Numbers> for [f64; N] {}
+impl<const N: usize> Fits<kind::NumberList> for [f64; N] {}
 impl<const N: usize> Fits<kind::ClassWeights> for [f64; N] {}
 impl<const N: usize> Fits<kind::Counts> for [i32; N] {}
 impl<const N: usize> Fits<kind::Counts> for [usize; N] {}

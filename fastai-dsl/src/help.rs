@@ -5,7 +5,7 @@ use crate::draft::{Arg, Value, ValueKind, commas};
 use crate::habits::{instead, meant_word, python, renamed, shown, shows};
 use crate::legal::is_legal;
 use crate::recipe::{MetricKind, TaskKind};
-use crate::schema::{CSV, Construct, FOLDERS, Key, MODEL, RANDOM, SECTIONS, STEPS, TRANSFORMS, Type};
+use crate::schema::{CSV, Construct, FOLDERS, GIVEN, Key, MODEL, RANDOM, SECTIONS, SOURCES, STEPS, TRANSFORMS, Type};
 use crate::suggest::{closest, list};
 
 /// What the original's name is called in `construct`: `n_epoch` is `epochs` of one step and `cycles` of another.
@@ -52,7 +52,7 @@ pub(crate) fn key_help(construct: &Construct, name: &str, value: &Value, separat
     if let Some((key, written)) = construct.keys.iter().find_map(|key| Some((key, value_of(key)?))) {
         return format!("a value of `{0}`: `{0}{separator}{written}`", key.name);
     }
-    if construct.name == "given" && [&FOLDERS, &CSV].iter().any(|c| c.key(ours).is_some()) {
+    if construct.name == GIVEN.name && [&FOLDERS, &CSV].iter().any(|c| c.key(ours).is_some()) {
         return "the program that runs the recipe gives images, labels and what is held out, in \
                 `RunOptions { dataset, .. }`; remove it"
             .to_string();
@@ -79,7 +79,7 @@ fn step_with(name: &str, value: Option<&Value>) -> String {
         "lr_find" => "let lr = lr_find(or = 1e-2);".to_string(),
         "head" => "head(hidden = [512]);".to_string(),
         _ => match STEPS.iter().find(|step| step.name == name) {
-            Some(step) => match (value, step.keys.iter().find(|key| key.required)) {
+            Some(step) => match (value, step.only_required()) {
                 (Some(value), Some(key)) => format!("{name}({});", shown_at(step, key, value)),
                 _ => format!("{};", step.example()),
             },
@@ -116,11 +116,9 @@ fn shown_at(construct: &Construct, key: &Key, value: &Value) -> String {
             ours.map_or_else(|| key.instance(), str::to_string)
         }
         // A name may be bound to a number.
-        (ty, Some(name)) if matches!(value.kind, ValueKind::Word(_)) && ty.words().is_empty() => match ty {
-            _ if key.name == "suffix" => format!("\".{name}\""),
-            Type::Text | Type::Texts | Type::Column => format!("{name:?}"),
-            _ => shown(value),
-        },
+        (ty, Some(name)) if matches!(value.kind, ValueKind::Word(_)) && ty.words().is_empty() => {
+            key.quoted(name).unwrap_or_else(|| shown(value))
+        }
         _ if value.kind == ValueKind::Broken || is_legal(construct, key, value) => shown(value),
         _ => key.instance(),
     }
@@ -135,7 +133,7 @@ fn home(here: &str, name: &str, value: &Value) -> Option<String> {
         return Some(format!("a section of its own: `{}`", section.example));
     }
     if let [Some((_, key)), Some(_)] = [&FOLDERS, &CSV].map(|c| c.key(name))
-        && !matches!(here, "folders" | "csv" | "given")
+        && SOURCES.iter().all(|source| source.name != here)
     {
         return Some(format!("it belongs into `data`: `{name}: {}`", shown_at(&FOLDERS, key, value)));
     }

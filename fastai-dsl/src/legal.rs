@@ -16,19 +16,13 @@ pub(crate) fn fits(construct: &Construct, key: &Key, value: &Value, out: &mut Di
         (ValueKind::List(items), ty) if ty != Type::Columns && !length_ok(key.name, items, value.site, out) => false,
         (ValueKind::Text(_), Type::Text | Type::Texts | Type::Column | Type::Split | Type::Weights) => true,
         (ValueKind::Number(x), Type::Count | Type::Column) => whole_in_range(key, *x, value.site, out),
-        (
-            ValueKind::Number(x),
-            Type::Number | Type::Threshold | Type::Zoom | Type::Numbers | Type::Rate | Type::Rates,
-        ) => in_range(key, *x, value.site, out),
+        (ValueKind::Number(x), ty) if ty.takes_number() => in_range(key, *x, value.site, out),
         (ValueKind::Number(_), Type::Counts) => {
             let help = format!("`[{value}]`");
             out.error(&c::WRONG_TYPE, value.site, format!("`{}` expects {}", key.name, key.ty.expected()), help);
             false
         }
-        (
-            ValueKind::Const(_),
-            Type::Count | Type::Number | Type::Numbers | Type::Rate | Type::Rates | Type::Threshold | Type::Zoom,
-        ) => true,
+        (ValueKind::Const(_), ty) if ty == Type::Count || ty.takes_number() => true,
         // Among texts only paths may be constants: the others follow rules that a constant's type cannot promise.
         (ValueKind::Const(_), Type::Weights) => true,
         (ValueKind::Const(_), Type::Text) if key.name == "root" => true,
@@ -55,8 +49,7 @@ fn takes_list(ty: Type, items: usize) -> bool {
     match ty {
         Type::Zoom => items == 2,
         Type::Texts | Type::Columns => items > 0,
-        Type::Numbers | Type::Counts | Type::Rates => true,
-        _ => false,
+        _ => ty.lists_numbers(),
     }
 }
 
@@ -64,10 +57,9 @@ fn item_fits(construct: &Construct, key: &Key, item: &Value, out: &mut Diagnosti
     match (&item.kind, key.ty) {
         (ValueKind::Broken, _) => false,
         (ValueKind::Number(x), Type::Counts | Type::Columns) => whole_in_range(key, *x, item.site, out),
-        (ValueKind::Number(x), Type::Numbers | Type::Rates | Type::Zoom) => in_range(key, *x, item.site, out),
-        (ValueKind::Text(_), Type::Texts | Type::Columns)
-        | (ValueKind::Rate(_), Type::Rates)
-        | (ValueKind::Const(_), Type::Numbers | Type::Counts | Type::Rates) => true,
+        (ValueKind::Number(x), ty) if ty == Type::Zoom || ty.lists_numbers() => in_range(key, *x, item.site, out),
+        (ValueKind::Const(_), ty) if ty.lists_numbers() => true,
+        (ValueKind::Text(_), Type::Texts | Type::Columns) | (ValueKind::Rate(_), Type::Rates) => true,
         _ => wrong(construct, key, item, out),
     }
 }
@@ -75,7 +67,7 @@ fn item_fits(construct: &Construct, key: &Key, item: &Value, out: &mut Diagnosti
 /// Reports a value of another kind than the key's.
 fn wrong(construct: &Construct, key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
     let expected = match key.words {
-        [] => key.expected().to_string(),
+        [] => key.ty.expected().to_string(),
         words => format!("one of {}", list(words.iter().copied())),
     };
     let is_word = matches!(value.kind, ValueKind::Word(_));
@@ -121,8 +113,7 @@ fn numbered(call: &Construct, word: &str) -> Option<String> {
 
 /// The call with this number as its one required argument; `None` if it has another one, or the number does not fit.
 fn called_with(call: &Construct, x: f64) -> Option<String> {
-    let mut needed = call.keys.iter().filter(|key| key.required);
-    let (Some(key), None) = (needed.next(), needed.next()) else { return None };
+    let key = call.only_required()?;
     let value = Value::new(ValueKind::Number(x));
     is_legal(call, key, &value).then(|| format!("{}({value})", call.name))
 }
@@ -139,13 +130,12 @@ fn word_help(construct: &Construct, key: &Key, w: &str) -> String {
     if let (None, Some(call)) = (habits::python(w), call_of(key, w)) {
         return call;
     }
-    match (habits::python(w), key.ty) {
-        (Some("none"), _) if !legal.contains(&"none") && !key.required => format!("nothing: remove `{}`", key.name),
-        (Some(On::WORD), Type::Weights) => format!("`{}`", word::pretrained.0),
-        (Some(Off::WORD), Type::Weights) => format!("`{}`", word::none.0),
+    match (habits::python(w), key.ty, key.quoted(w)) {
+        (Some("none"), ..) if !legal.contains(&"none") && !key.required => format!("nothing: remove `{}`", key.name),
+        (Some(On::WORD), Type::Weights, _) => format!("`{}`", word::pretrained.0),
+        (Some(Off::WORD), Type::Weights, _) => format!("`{}`", word::none.0),
         _ if !legal.is_empty() => habits::word_help(w, legal),
-        _ if key.name == "suffix" => format!("`\".{w}\"`"),
-        (_, Type::Text | Type::Texts | Type::Column | Type::Columns) => format!("`\"{w}\"`"),
+        (.., Some(quoted)) => format!("`{quoted}`"),
         _ if STEPS.iter().any(|step| step.name == construct.name) => format!("bind `{w}` first: `let {w} = ..;`"),
         _ => {
             let takes = |c: &&Construct| c.key(key.name).is_some_and(|(_, k)| k.legal_words().contains(&w));

@@ -31,6 +31,8 @@ macro_rules! types {
         Split: "a split such as `random(0.2)`, `stratified(0.2)`, `folds(5)` or `folder(\"..\")`, or `all` (or `none`) to train on everything";
         /// A number, or a list of them.
         Numbers: "a number, or a list of numbers";
+        /// A list of numbers.
+        NumberList: "a list of numbers";
         /// A list of whole numbers.
         Counts: "a list of whole numbers";
         /// A learning rate.
@@ -75,5 +77,17 @@ impl Type {
             Type::Extent => &[word::all.0],
             _ => &[],
         }
+    }
+
+    /// Whether a number may stand there that need not be whole. What must be a list is held to that by its own check, which
+    /// knows how many numbers.
+    pub(crate) fn takes_number(self) -> bool {
+        use Type::{Number, NumberList, Numbers, Rate, Rates, Threshold, Zoom};
+        matches!(self, Number | Numbers | NumberList | Rate | Rates | Threshold | Zoom)
+    }
+
+    /// Whether a list of numbers may stand there, however many.
+    pub(crate) fn lists_numbers(self) -> bool {
+        matches!(self, Type::Numbers | Type::NumberList | Type::Counts | Type::Rates)
     }
 }

@@ -85,6 +85,7 @@ const HABITS: &[(&str, &str, &str, &str)] = &[
     ("root: \"d\"", "root: \"d\", num_workers: 4", "E0204", "`workers: 4`"),
     ("root: \"d\"", "root: \"d\", batch_size: \"x\"", "E0204", "`batch: 64`"),
     ("root: \"d\"", "path: d", "E0204", "`root: \"d\"`"),
+    ("root: \"d\"", "root: \"d\", fit_one_cycle: 3", "E0204", "a step of `train`: `fit_one_cycle(0.01, 3);`"),
     ("root: \"d\"", "root: \"d\", shuffle: on", "E0204", "a value of `sampler`: `sampler: shuffle`"),
     (
         "root: \"d\"",
@@ -115,9 +116,18 @@ const HABITS: &[(&str, &str, &str, &str)] = &[
     ("folders { root: \"d\" }", "folders(root = \"d\")", "E0301", "options stand in braces: `folders { root: "),
     // Strings without their quotes.
     ("root: \"d\"", "root: train.csv", "E0103", "`\"train.csv\"`"),
+    ("root: \"d\"", "root: data/train.csv", "E0103", "`\"data/train.csv\"`"),
+    ("root: \"d\"", "root: 2024/my-dogs/train-1.csv", "E0103", "`\"2024/my-dogs/train-1.csv\"`"),
+    ("root: \"d\"", "root: ../dogs", "E0103", "`\"../dogs\"`"),
     ("root: \"d\"", "root: data/dogs", "E0602", "`\"data/dogs\"`"),
     ("root: \"d\"", "root: /abs/data", "E0103", "`\"/abs/data\"`"),
     ("root: \"d\"", "root: .jpg", "E0103", "`\".jpg\"`"),
+    (
+        "folders { root: \"d\" }",
+        "csv { root: \"d\", labels: \"l.csv\", images: \"i\", suffix: jpg }",
+        "E0301",
+        "`\".jpg\"`",
+    ),
     ("squeezenet1_1", "\"squeezenet1_1\"", "E0301", "without quotes: `squeezenet1_1`"),
     ("fit(1e-2, 1);", "fit(1e-2..1e-3, 1);", "E0104", "`[1e-3, 1e-2]`"),
     ("fit(1e-2, 1);", "lr = lr_find(); fit(lr, 1);", "E0109", "`let lr = lr_find(or = 1e-2);`"),

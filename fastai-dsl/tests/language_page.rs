@@ -22,7 +22,7 @@ fn construct(out: &mut String, c: &Construct, what: &str) {
     out.push_str("| key | takes | range | default | meaning |\n|---|---|---|---|---|\n");
     for k in c.keys {
         let takes = match k.words {
-            [] => k.expected().replace('|', "\\|"),
+            [] => k.ty.expected().replace('|', "\\|"),
             words => words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", "),
         };
         let range = k.range.map_or(String::new(), |r| r.to_string());

@@ -306,6 +306,20 @@ fn an_error_of_an_override_shows_the_override_and_not_the_file() {
         assert!(!shown.contains("demo.recipe") && !shown.contains("seed"), "{set}\n{shown}");
         assert!(found.diagnostics().iter().all(|d| !found.is_in_text(d.site)), "{set}");
     }
+    // The part that is wrong is underlined: the key, or its value.
+    for (set, part) in [
+        ("data.bacth=16", "bacth"),
+        ("data.bacth", "bacth"),
+        ("data.batch=x", "x"),
+        ("transforms.sise=64.5", "sise"),
+        ("label_smoothing=2", "2"),
+    ] {
+        let shown = read(&text, &["seed=7", set]).render(false);
+        let mut lines = shown.lines().skip_while(|line| !line.ends_with(&format!("| --set {set}")));
+        let (line, marks) = (lines.next().expect("the override"), lines.next().expect("marks"));
+        let (first, last) = (marks.find('^').expect("a mark"), marks.rfind('^').expect("a mark"));
+        assert_eq!(&line[first..=last], part, "{shown}");
+    }
     // With what is in the file, that is shown as well.
     let shown = read(&text, &["task=multi_label"]).render(false);
     assert!(shown.contains("demo.recipe:6:") && shown.contains("| --set task=multi_label\n"), "{shown}");

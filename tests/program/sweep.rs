@@ -258,7 +258,7 @@ fn what_is_wrong_with_any_combination_is_said_before_anything_trains() {
             vec!["--over", "model.dropot=0.5"],
             vec![
                 "has no key `dropot`",
-                "| --over model.dropot=0.5\n |                     ^^^\n",
+                "| --over model.dropot=0.5\n |              ^^^^^^\n",
                 "did you mean `dropout`?",
             ],
         ),

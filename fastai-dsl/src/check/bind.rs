@@ -165,7 +165,7 @@ pub(super) fn args<'d>(
         }
         matching.place(next, arg.value.site, &arg.value, out);
     }
-    let help = |key: &Key| format!("`{}`, where `{}` is {}", construct.example(), key.name, key.expected());
+    let help = |key: &Key| format!("`{}`, where `{}` is {}", construct.example(), key.name, key.ty.expected());
     matching.report_missing(site, help, out);
     matching.finish()
 }

@@ -18,7 +18,7 @@ pub struct Key {
     pub words: &'static [&'static str],
     /// The value of a key that a recipe leaves out, as text.
     pub default: Option<&'static str>,
-    /// How a value is often written, of a key without a default.
+    /// How a value is often written, if the default is no example of one.
     pub example: Option<&'static str>,
     /// Whether it must be given.
     pub required: bool,
@@ -30,19 +30,16 @@ impl Key {
         if self.words.is_empty() { self.ty.words() } else { self.words }
     }
 
-    /// Whether it takes a list of numbers and no number by itself.
-    pub(crate) fn is_list(&self) -> bool {
-        matches!(self.name, "betas" | "moms" | "use_clr" | "use_clr_beta")
-    }
-
-    /// What a message expects as its value: "a number".
-    pub fn expected(&self) -> &'static str {
-        if self.is_list() { "a list of numbers" } else { self.ty.expected() }
+    /// The string that a word is meant as, with the dot that an example such as `".jpg"` begins with; `None` for a kind
+    /// that is no string.
+    pub(crate) fn quoted(&self, word: &str) -> Option<String> {
+        let dot = if self.example.is_some_and(|example| example.starts_with("\".")) { "." } else { "" };
+        matches!(self.ty, Type::Text | Type::Texts | Type::Column | Type::Columns).then(|| format!("\"{dot}{word}\""))
     }
 
     /// An example of a value, for help texts.
     pub(crate) fn instance(&self) -> String {
-        if let Some(text) = self.default.or(self.example) {
+        if let Some(text) = self.example.or(self.default) {
             return text.to_string();
         }
         let usual = self.usual();
@@ -65,6 +62,7 @@ impl Key {
             Type::Augment => "[rotate(10), flip]",
             Type::Word => self.words.first().copied().unwrap_or("none"),
             Type::Split => "random(0.2)",
+            Type::NumberList => "[0.01]",
             Type::Counts => "[512]",
             Type::Switch | Type::Weights | Type::Stats => self.ty.words().first().copied().unwrap_or_default(),
         }

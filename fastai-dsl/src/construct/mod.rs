@@ -49,6 +49,12 @@ impl Construct {
         if given.is_empty() { self.name.to_string() } else { format!("{} {{ {} }}", self.name, given.join(", ")) }
     }
 
+    /// The key that must be given, if exactly one must.
+    pub(crate) fn only_required(&self) -> Option<&'static Key> {
+        let mut required = self.keys.iter().filter(|key| key.required);
+        required.next().filter(|_| required.next().is_none())
+    }
+
     /// `word(a, b, c)` with all argument names, for helps.
     pub fn signature(&self) -> String {
         format!("{}({})", self.name, commas(self.keys.iter().map(|k| k.name)))
@@ -96,7 +102,7 @@ macro_rules! construct_lists {
 }
 pub(crate) use construct_lists;
 
-/// A construct of its own keys and of those that it shares with others. `like` says how a key without a default is often written.
+/// A construct of its own keys and of those that it shares with others. `like` says how a value is often written.
 macro_rules! construct {
     ([$($doc:literal),+] $konst:ident $name:ident { $($before:tt)* } { $($after:tt)* }) => {
         $crate::construct::construct! { @ [$($doc),+] $konst $name $($before)* $($after)* }

@@ -157,7 +157,7 @@ fn written(construct: &Construct) -> String {
 
 fn key_line(key: &Key) -> String {
     let takes = match key.words {
-        [] => key.expected().to_string(),
+        [] => key.ty.expected().to_string(),
         words => words.join(", "),
     };
     let range = key.range.map_or(String::new(), |r| format!(", {r}"));

@@ -5,7 +5,7 @@ use crate::draft::{Draft, Value, ValueKind};
 use crate::habits;
 use crate::help;
 use crate::legal::is_legal;
-use crate::schema::{Key, SECTIONS, STEPS, Section, choices, chosen};
+use crate::schema::{Key, SECTIONS, STEPS, Section, Type, choices, chosen};
 use crate::suggest::{closest, did_you_mean, is_same, list};
 use crate::syntax::parse_value;
 
@@ -55,7 +55,7 @@ fn has_length(key: &Key, value: &Value) -> bool {
         ValueKind::List(items) => items.len(),
         _ => 0,
     };
-    !key.is_list() || parse_value(&key.instance()).is_some_and(|example| length(&example) == length(value))
+    key.ty != Type::NumberList || parse_value(&key.instance()).is_some_and(|example| length(&example) == length(value))
 }
 
 /// The help for a name that is neither bound nor a section's.

@@ -55,14 +55,15 @@ impl fmt::Display for Override {
     }
 }
 
-/// Edits the draft; reports overrides that match nothing. What the override at index `i` sets is at `Site(first + i)`.
+/// Edits the draft; reports overrides that match nothing. The key that the override at index `i` sets is at
+/// `Site(first + 2 * i)`, and its value at the site behind that.
 pub fn apply(draft: &mut Draft, overrides: &[Override], first: u32, out: &mut Diagnostics) {
-    for (o, site) in overrides.iter().zip(first..) {
+    for (o, site) in overrides.iter().zip((first..).step_by(2)) {
         let read = Slot::of(draft, o).and_then(|slot| Ok((value::read(draft, &slot, o)?, slot)));
         match read {
             Ok((mut value, slot)) => {
-                value.relocate(Site(site));
-                slot.set(draft, value);
+                value.relocate(Site(site + 1));
+                slot.set(draft, value, Site(site));
             }
             Err(wrong) => out.push(wrong),
         }
@@ -103,7 +104,9 @@ impl Slot {
         known.or_else(new).ok_or_else(|| nothing(meant::name(draft, o)))
     }
 
-    fn set(self, draft: &mut Draft, value: Value) {
+    /// Puts the value into the draft, and what the draft lacks for it at `site`.
+    fn set(self, draft: &mut Draft, value: Value, site: Site) {
+        let added = |key: &str, value| Entry { key: Name { text: key.to_string(), site }, lints: Vec::new(), value };
         match self {
             // A finder replaced by a number does not run.
             Slot::Binding(at) => {
@@ -146,11 +149,6 @@ impl Slot {
         let Slot::Key(at, key) = self else { return None };
         key_of(construct(&draft.sections[*at])?, key)
     }
-}
-
-/// What an override adds.
-fn added(key: &str, value: Value) -> Entry {
-    Entry { key: Name { text: key.to_string(), site: value.site }, lints: Vec::new(), value }
 }
 
 /// The construct of a section's keys.

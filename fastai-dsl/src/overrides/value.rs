@@ -85,7 +85,7 @@ fn unread(draft: &Draft, slot: &Slot, o: &Override, text: &str, found: Diagnosti
         Slot::Binding(_) | Slot::Key(..) => None,
     };
     let is_number = SECTIONS.iter().any(|section| Some(section.name) == name && section.range.is_some());
-    let takes_list = !is_number && ty.is_none_or(|ty| matches!(ty, Type::Numbers | Type::Counts | Type::Rates));
+    let takes_list = !is_number && ty.is_none_or(Type::lists_numbers);
     if let Some((whole, part)) = text.split_once(',').filter(|(whole, _)| *whole == "0" || !takes_list)
         && ty != Some(Type::Count)
         && [whole, part].iter().all(|digits| digits.bytes().all(|b| b.is_ascii_digit()) && !digits.is_empty())
@@ -112,7 +112,7 @@ fn asked(draft: &Draft, slot: &Slot, o: &Override) -> String {
     let key = slot.key(draft);
     let expected = match (key, slot) {
         (Some(key), _) if !key.words.is_empty() => format!("one of {}: ", list(key.words.iter().copied())),
-        (Some(key), _) => format!("{}: ", key.expected()),
+        (Some(key), _) => format!("{}: ", key.ty.expected()),
         (None, Slot::Binding(_)) => "a number, a string, a list, or a search: ".to_string(),
         (None, _) => String::new(),
     };

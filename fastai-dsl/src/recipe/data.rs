@@ -218,7 +218,7 @@ pub mod calls {
                 test: Text;
                 /// Appended to the id to make a file name, such as `".jpg"`. Of several suffixes, the first for which a file
                 /// exists counts.
-                suffix: Texts = "\"\"";
+                suffix: Texts = "\"\"" like "\".jpg\"";
                 /// Column of the image name.
                 id: Column in range(0.0, 10000.0) = "0";
                 /// Column of the label or the tags.

@@ -86,7 +86,7 @@ macro_rules! parameter {
     (Switch) => {
         bool
     };
-    (Numbers) => {
+    (NumberList) => {
         [f64; 2]
     };
 }
@@ -102,14 +102,14 @@ optimizers! {
     /// Adam, as in PyTorch. Weight decay is added to the gradient.
     Adam = ADAM adam {
         /// Shares of the past in the moving averages of the gradients and of their squares.
-        betas: Numbers in below(0.0, 1.0) = "[0.9, 0.999]";
+        betas: NumberList in below(0.0, 1.0) = "[0.9, 0.999]";
         /// Added to the root of the mean square.
         eps: Number in above(0.0, 1.0) = "1e-8";
     }
     /// Adam with decoupled weight decay: each step shrinks the weights by rate times decay.
     Adamw = ADAMW adamw {
         /// Shares of the past in the moving averages of the gradients and of their squares.
-        betas: Numbers in below(0.0, 1.0) = "[0.9, 0.999]";
+        betas: NumberList in below(0.0, 1.0) = "[0.9, 0.999]";
         /// Added to the root of the mean square.
         eps: Number in above(0.0, 1.0) = "1e-8";
     }
@@ -126,7 +126,7 @@ optimizers! {
     /// its weights. For large batches.
     Lamb = LAMB lamb {
         /// Shares of the past in the moving averages of the gradients and of their squares.
-        betas: Numbers in below(0.0, 1.0) = "[0.9, 0.999]";
+        betas: NumberList in below(0.0, 1.0) = "[0.9, 0.999]";
         /// Added to the root of the mean square.
         eps: Number in above(0.0, 1.0) = "1e-6";
     }

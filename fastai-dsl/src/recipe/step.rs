@@ -233,10 +233,10 @@ pub mod calls {
                 by: Number in open(0.0, 1.0) = "0.1";
                 /// Cycles like fastai 0.7's `use_clr`: `[div, cut_div]`, the full rate divided by the lowest, and the length of
                 /// a cycle divided by that of its rise; optionally followed by the momentum at the lowest and at the full rate.
-                use_clr: Numbers in above(0.0, 1000.0) like "[32, 8]";
+                use_clr: NumberList in above(0.0, 1000.0) like "[32, 8]";
                 /// Cycles like fastai 0.7's `use_clr_beta`: `[div, pct]`, the full rate divided by the first, and the per cent
                 /// of a cycle that its last fall takes; optionally followed by the momentum at the lowest and at the full rate.
-                use_clr_beta: Numbers in above(0.0, 1000.0) like "[10, 10]";
+                use_clr_beta: NumberList in above(0.0, 1000.0) like "[10, 10]";
                 /// Ends the fit after this many epochs in a row (cycles, if `cycle_len` is given) in which the metric that
                 /// `keep_best` names did not improve; without `keep_best`, `val_loss` counts.
                 stop_early: Count in range(1.0, 100000.0);
@@ -263,7 +263,7 @@ pub mod calls {
                 /// The highest rate divided by the last.
                 div_final: Number in range(1.0, 1000000000.0) = "100000";
                 /// Momentum at the beginning, at the highest rate and at the end. Optimizers without momentum ignore it.
-                moms: Numbers in below(0.0, 1.0) = "[0.95, 0.85, 0.95]";
+                moms: NumberList in below(0.0, 1.0) = "[0.95, 0.85, 0.95]";
                 /// Weight decay, one for all layer groups or one per layer group.
                 wds: Numbers in range(0.0, 1.0) = "0";
                 /// Derives a rate for each layer group from the single rate `lrs`, which is the head's: each group before the

@@ -32,7 +32,8 @@ pub struct RecipeText {
     pub result: Result<Checked, Diagnostics>,
     /// The draft, checked or not; `None` if there is not even a name.
     pub draft: Option<Draft>,
-    /// Byte ranges of the sites in the text. What an override sets is at a site behind them, in their order.
+    /// Byte ranges of the sites in the text. Behind them each override has two, in their order: one of its
+    /// key and one of its value.
     pub places: Vec<Range<usize>>,
     /// The overrides, as they are written on a command line.
     arguments: Vec<String>,
@@ -166,10 +167,17 @@ impl RecipeText {
         site != Site::NONE && self.argument(site).is_none()
     }
 
-    /// The override whose site this is.
-    fn argument(&self, site: Site) -> Option<&str> {
+    /// The override whose site this is, and the bytes of its key, without the section, or of its value.
+    fn argument(&self, site: Site) -> Option<(&str, Range<usize>)> {
         let index = (site.0 as usize).checked_sub(self.places.len())?;
-        self.arguments.get(index).map(String::as_str)
+        let argument = self.arguments.get(index / 2)?;
+        let sign = argument.find('=').unwrap_or(argument.len());
+        let path = &argument[..sign];
+        let part = match index % 2 {
+            0 => path.find('.').or(path.find(' ')).map_or(0, |mark| mark + 1)..sign,
+            _ => (sign + 1).min(argument.len())..argument.len(),
+        };
+        Some((argument, part))
     }
 
     /// The byte range of a site; the end of the text if it has none.

@@ -80,11 +80,10 @@ impl RecipeText {
         snippet.annotations(also.map(|(also, mark)| mark.over(here(also))))
     }
 
-    /// The override that this mark is at, with its value marked, unless it is too long to be shown.
+    /// The override that this mark is at, with its part marked, unless it is too long to be shown.
     fn argument_line<'a>(&'a self, mark: &Mark<'a>) -> Option<Snippet<'a, Annotation<'a>>> {
-        let argument = self.argument(mark.site).filter(|argument| argument.len() <= WINDOW)?;
-        let value = argument.find('=').map_or(0, |sign| sign + 1);
-        Some(Snippet::source(argument).line_numbering(false).annotation(mark.over(value..argument.len())))
+        let (argument, part) = self.argument(mark.site).filter(|(argument, _)| argument.len() <= WINDOW)?;
+        Some(Snippet::source(argument).line_numbering(false).annotation(mark.over(part)))
     }
 }
 

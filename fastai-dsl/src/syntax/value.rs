@@ -10,11 +10,16 @@ use crate::habits;
 
 /// Operators of one precedence in a row.
 const MAX_OPERATORS: usize = 64;
+/// The most tokens of a string without its quotes, which are read twice where they are none.
+const MAX_PATH: usize = 32;
 
 impl<'a> Parser<'a, '_> {
     /// Parses a value. If there is none, reports an error and returns [`ValueKind::Broken`], consuming only tokens that
     /// cannot start the next entry.
     pub(crate) fn value(&mut self) -> Value {
+        if let Some(path) = self.unquoted_path() {
+            return path;
+        }
         self.operators([('+', Op::Add), ('-', Op::Sub)], |parser| {
             parser.operators([('*', Op::Mul), ('/', Op::Div)], Self::unary)
         })
@@ -95,11 +100,6 @@ impl<'a> Parser<'a, '_> {
         {
             return self.leading_dot(&literal.to_string(), first);
         }
-        if (self.peek_punct('.') || self.peek_punct('/'))
-            && self.cursor.token_tree().is_some_and(|(_, rest)| rest.ident().is_some())
-        {
-            return self.unquoted_path(first);
-        }
         self.report_here(
             &c::EXPECTED_VALUE,
             "expected a value",
@@ -132,24 +132,34 @@ impl<'a> Parser<'a, '_> {
         Value { kind, site }
     }
 
-    /// `.jpg`, `/data/dogs`: a string without its quotes.
-    fn unquoted_path(&mut self, first: Span) -> Value {
+    /// `.jpg`, `/data/dogs`, `data/train.csv`: takes a string without its quotes, if one comes next.
+    fn unquoted_path(&mut self) -> Option<Value> {
+        let first = self.here();
+        let (mut end, mut last) = (self.cursor, first);
         let mut text = String::new();
         let mut after_word = false;
-        while let Some((token, _)) = self.cursor.token_tree() {
+        for _ in 0..MAX_PATH {
+            let Some((token, rest)) = end.token_tree() else { break };
             let is_word = matches!(token, TokenTree::Ident(_) | TokenTree::Literal(_));
             let is_mark = matches!(&token, TokenTree::Punct(p) if matches!(p.as_char(), '.' | '/' | '-'));
             if !is_mark && (after_word || !is_word) {
                 break;
             }
             text.push_str(&token.to_string());
-            after_word = is_word;
-            self.skip_one();
+            (after_word, end, last) = (is_word, rest, token.span());
         }
+        let begins_with_mark = text.starts_with(['.', '/'])
+            && text.trim_start_matches(['.', '/']).starts_with(|ch: char| ch.is_alphabetic() || ch == '_');
+        let is_file = text.rsplit_once('.').is_some_and(|(_, ending)| habits::is_file_ending(ending))
+            && end.group(Delimiter::Parenthesis).is_none();
+        if text.contains('"') || !(begins_with_mark || is_file) {
+            return None;
+        }
+        (self.cursor, self.last) = (end, last);
         let site = self.site(first);
         let help = format!("`{text:?}`");
         self.out.diagnostics.error(&c::EXPECTED_VALUE, site, "a string stands in double quotes", help);
-        Value { kind: ValueKind::Text(text), site }
+        Some(Value { kind: ValueKind::Text(text), site })
     }
 
     /// `np.array([..])`, `models.resnet34`: a list is parsed as intended, everything else as broken.
@@ -165,10 +175,7 @@ impl<'a> Parser<'a, '_> {
         }
         let site = self.site(first);
         let name = last.map_or_else(|| object.text.clone(), |n| n.text);
-        let help = match habits::is_file_ending(&name) && args.is_none() {
-            true => format!("a string stands in double quotes: `\"{}.{name}\"`", object.text),
-            false => habits::value_help(&name, args.as_deref()),
-        };
+        let help = habits::value_help(&name, args.as_deref());
         let message = format!("there is no object `{}` in a recipe", object.text);
         self.out.diagnostics.error(&c::EXPECTED_VALUE, object.site, message, help);
         let kind = match args {

@@ -185,7 +185,7 @@ pub fn items(before: &str, text: &str) -> Vec<Value> {
             let Some(of) = construct(bracket) else { return Vec::new() };
             let sign = if bracket.open == '(' { " = " } else { ": " };
             let keys = of.keys.iter();
-            keys.map(|k| item(k.name, FIELD, k.expected(), k.doc, format!("{}{sign}", k.name))).collect()
+            keys.map(|k| item(k.name, FIELD, k.ty.expected(), k.doc, format!("{}{sign}", k.name))).collect()
         }
     }
 }
