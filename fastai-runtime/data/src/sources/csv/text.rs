@@ -5,6 +5,8 @@ use std::io::{self, Read};
 
 /// Most bytes of a row. A row of 65,536 columns is shorter; only an unterminated quote or a file of another kind is longer.
 const MAX_ROW: u64 = 8 << 20;
+/// The byte order mark of UTF-8, which the csv reader skips.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Forwards the bytes of a csv file, knows in which line each row and the open quote begin, and ends at a row that is too long,
 /// which the csv reader would keep in memory.
@@ -68,7 +70,11 @@ impl<R> CsvText<R> {
     }
 
     fn byte(&mut self, byte: u8) {
-        if self.at == self.row.0 && !matches!(byte, b'\n' | b'\r') {
+        // A byte order mark is no part of the first row: that begins after it, or after the empty lines that follow it.
+        let is_mark = self.at == self.row.0 && MARK.get(self.at as usize) == Some(&byte);
+        if is_mark {
+            self.row.0 += 1;
+        } else if self.at == self.row.0 && !matches!(byte, b'\n' | b'\r') {
             self.begun.push_back(self.row);
         }
         self.state = match (self.state, byte) {
@@ -81,8 +87,7 @@ impl<R> CsvText<R> {
             (Cell::Closed, b'"') => Cell::Quoted,
             (_, b'\n' | b'\r') => Cell::Start,
             (_, byte) if byte == self.delimiter => Cell::Start,
-            // A byte order mark is no part of the first cell.
-            (Cell::Start, 0xef | 0xbb | 0xbf) if self.at < 3 => Cell::Start,
+            _ if is_mark => Cell::Start,
             _ => Cell::Plain,
         };
         self.line += u64::from(byte == b'\r' || byte == b'\n' && self.before != b'\r');
@@ -161,6 +166,8 @@ mod tests {
             assert_eq!(said("id,label\na,x\nb,y\n"), [1, 2, 3], "{end:?}");
             assert_eq!(said("\u{feff}id,label\na,x\nb,y"), [1, 2, 3], "{end:?}");
             assert_eq!(said("\n\nid,label\n\na,x\n\n\nb,y\n\n"), [3, 5, 8], "{end:?}");
+            assert_eq!(said("\u{feff}\nid,label\na,x\n"), [2, 3], "{end:?}");
+            assert_eq!(said("\u{feff}\n\na\nb\n"), [3, 4], "{end:?}");
             assert_eq!(said("id,\"a\n\nb\"\nc,\"d\n\"\ne,f\n"), [1, 4, 6], "{end:?}");
             // Rows as short as can be, over several buffers of the csv reader.
             assert_eq!(said(&"a\n".repeat(30_000)), (1..=30_000).collect::<Vec<u64>>(), "{end:?}");
