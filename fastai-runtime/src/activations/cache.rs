@@ -90,26 +90,17 @@ fn add_file(path: &Path, hash: &mut blake3::Hasher) -> Result<(), RunError> {
     Ok(())
 }
 
-/// What the cache holds of the features of a set for other runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// All, in a file of their own.
-    Complete,
-    /// All, in files of other sets or of rows; a run that needs them writes a file of their own if it can.
-    Scattered,
-    /// All but those of so many images, which are in the memory of this run alone.
-    Missing(usize),
-}
-
-/// Features, and whether the cache contained them.
+/// Features, and what the cache has of them.
 #[derive(Debug)]
 pub struct Opened {
     /// The features, in the order of the files.
     pub features: Features,
     /// True if the features came from the cache.
     pub found: bool,
-    /// What the cache contains from now on.
-    pub kept: Kept,
+    /// Images whose features are in the memory of this run alone.
+    pub missing: usize,
+    /// Why the cache has no file of all of them, if it has none: a run that needs them writes it if it can.
+    pub failure: Option<FileError>,
 }
 
 /// What the cache holds of the features of a set.
@@ -192,8 +183,8 @@ impl ActivationCache {
     /// only those are computed that are missing. The new file is written atomically, and `purpose` beside it.
     ///
     /// # Errors
-    /// An image that cannot be read, or [`RunError::Stopped`]. A cache that cannot be written is a warning; the features are then
-    /// read from the files where their rows are, or stay in memory if no file took them.
+    /// An image that cannot be read, or [`RunError::Stopped`]. A cache that cannot be written is [no error](Opened::failure): the
+    /// features are then read from the files where their rows are, or stay in memory if no file took them.
     pub fn open(
         &self,
         key: &CacheKey,
@@ -212,13 +203,13 @@ impl ActivationCache {
         if let Some(features) = whole_file(&path, digest.as_bytes(), rows, width, progress) {
             // A run may have ended before it removed them.
             partial::remove_of(&path);
-            return Ok(Opened { features, found: true, kept: Kept::Complete });
+            return Ok(Opened { features, found: true, missing: 0, failure: None });
         }
         // Runs of one process compute nothing twice: who waited here finds what the other has made.
         let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         let made = path.is_file().then(|| whole_file(&path, digest.as_bytes(), rows, width, &mut Silent)).flatten();
         if let Some(features) = made {
-            return Ok(Opened { features, found: true, kept: Kept::Complete });
+            return Ok(Opened { features, found: true, missing: 0, failure: None });
         }
         let images = Rows { key: *digest.as_bytes(), images: image_keys(files)? };
         // Rows that other sets of images share, as those of folds do, and those that a run computed before it was interrupted.
@@ -235,20 +226,18 @@ impl ActivationCache {
                 // A cache saves time only; a run goes on without one.
                 Err((error, computed)) => {
                     let features = Features::in_memory(known.and(&computed)?, width);
-                    let text = format!("{error}: the activations stay in memory, and the next run computes them again");
-                    progress.warn(&text);
-                    return Ok(Opened { features, found, kept: Kept::Missing(computes) });
+                    return Ok(Opened { features, found, missing: computes, failure: Some(error) });
                 }
             }
         }
         // Before the file that they are about, so that a kill never leaves it without them.
         purpose.keep(&path);
         images.keep(&path);
-        let (features, kept) = match write(&folder, &path, digest.as_bytes(), &known) {
+        let (features, failure) = match write(&folder, &path, digest.as_bytes(), &known) {
             Ok(features) => {
                 drop(known);
                 partial::remove_of(&path);
-                (features, Kept::Complete)
+                (features, None)
             }
             Err(error) => {
                 // Nothing finds them without the file that they are about, unless another process has written it.
@@ -256,11 +245,10 @@ impl ActivationCache {
                     Purpose::remove(&path);
                     Rows::remove(&path);
                 }
-                progress.warn(&format!("{error}: the activations are read from the files where their rows are"));
-                (Features::in_files(known), Kept::Scattered)
+                (Features::in_files(known), Some(error))
             }
         };
-        Ok(Opened { features, found, kept })
+        Ok(Opened { features, found, missing: 0, failure })
     }
 }
 

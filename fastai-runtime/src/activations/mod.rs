@@ -12,7 +12,7 @@ mod rows;
 mod stored;
 mod trim;
 
-pub use cache::{ActivationCache, CacheContent, CacheKey, Kept, Opened};
+pub use cache::{ActivationCache, CacheContent, CacheKey, Opened};
 pub use examples::CachedExamples;
 pub use features::Features;
 pub use purpose::{Part, Purpose};

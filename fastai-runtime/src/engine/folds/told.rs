@@ -8,7 +8,7 @@ use crate::progress::Progress;
 #[derive(Debug, Default)]
 pub(super) struct Told(HashSet<String>);
 
-/// Progress of one fold, without the notes before its first step that another fold has told word for word.
+/// Progress of one fold, without the notes and warnings before its first step that another fold has told word for word.
 pub(super) struct FoldProgress<'a> {
     inner: &'a mut dyn Progress,
     told: &'a mut Told,
@@ -20,6 +20,10 @@ impl<'a> FoldProgress<'a> {
     pub(super) fn new(inner: &'a mut dyn Progress, told: &'a mut Told) -> Self {
         FoldProgress { inner, told, begins: true }
     }
+
+    fn is_new(&mut self, line: &str) -> bool {
+        !self.begins || self.told.0.insert(line.to_string())
+    }
 }
 
 impl Progress for FoldProgress<'_> {
@@ -27,8 +31,13 @@ impl Progress for FoldProgress<'_> {
         Some(&mut *self.inner)
     }
     fn note(&mut self, line: &str) {
-        if !self.begins || self.told.0.insert(line.to_string()) {
+        if self.is_new(line) {
             self.inner.note(line);
+        }
+    }
+    fn warn(&mut self, line: &str) {
+        if self.is_new(line) {
+            self.inner.warn(line);
         }
     }
     fn stage(&mut self, index: usize, count: usize, title: &str) {
@@ -64,8 +73,7 @@ mod tests {
             progress.stage(0, 1, "fit(0.1, 1)");
             progress.note("found the cache");
         }
-        let of_fold = |note| [note, "warning: a list cannot be written", "found the cache"];
-        let rest = [of_fold("2 images are alike"), of_fold("3 images are alike")].concat();
-        assert_eq!(heard.0, [vec!["1 image cannot be decoded"], rest].concat());
+        let first = ["1 image cannot be decoded", "2 images are alike", "warning: a list cannot be written"];
+        assert_eq!(heard.0, [&first[..], &["found the cache", "3 images are alike", "found the cache"]].concat());
     }
 }

@@ -6,7 +6,8 @@ use std::time::Instant;
 use fastai_dsl::{BodyState, State};
 
 use crate::RunError;
-use crate::activations::{CacheKey, Features, Kept, Part, Purpose};
+use crate::activations::{CacheKey, Features, Part, Purpose};
+use crate::atomic::FileError;
 use crate::engine::session::Session;
 use crate::engine::sets::Cached;
 use crate::models;
@@ -26,10 +27,10 @@ pub(in crate::engine) fn prepare(
     }
     let started = Instant::now();
     let opened = open(session, state.size)?;
-    summary.cache = opened.map(|CacheState { folder, found, complete, .. }| CacheUse {
+    summary.cache = opened.map(|CacheState { folder, found, failure, .. }| CacheUse {
         path: folder.display().to_string(),
         found,
-        incomplete: !complete,
+        incomplete: failure.is_some(),
         seconds: started.elapsed().as_secs_f64(),
     });
     Ok(())
@@ -42,29 +43,30 @@ struct CacheState {
     images: usize,
     /// Whether the cache contained everything before.
     found: bool,
-    /// Whether each part has a file of its own now.
-    complete: bool,
     /// Images whose features only this run has.
     missing: usize,
+    /// Why a part, the first of them, has no file of its own, if one has none.
+    failure: Option<FileError>,
 }
 
 impl CacheState {
-    fn describe(&self) -> String {
+    /// Says what was found or made, and warns, once for all parts, if the cache does not take it.
+    fn tell(&self, session: &mut Session<'_>) {
         let CacheState { images, size, .. } = self;
         let folder = self.folder.display();
-        match (self.missing, self.complete) {
-            (0, true) => {
+        match (&self.failure, self.missing) {
+            (None, _) => {
                 let did = if self.found { "found" } else { "made" };
-                format!("{did} the cache of activations of {images} images at {size} pixels: {folder}")
+                session.note(format!("{did} the cache of activations of {images} images at {size} pixels: {folder}"));
             }
-            (0, false) => format!(
-                "the activations of {images} images at {size} pixels are kept, but not in a file for each set: the next run \
-                 that needs them completes the cache in {folder} if there is room"
-            ),
-            (missing, _) => format!(
-                "the cache of activations at {size} pixels lacks those of {missing} of {images} images, which are in memory \
-                 only, so the next run computes them again: make room for {folder}, or name another folder with `--cache`"
-            ),
+            (Some(error), 0) => session.warn(format!(
+                "{error}: the activations of {images} images at {size} pixels are kept, but not in a file for each set: the \
+                 next run that needs them completes the cache in {folder} if there is room"
+            )),
+            (Some(error), missing) => session.warn(format!(
+                "{error}: the activations of {missing} of {images} images at {size} pixels stay in memory, and the next run \
+                 computes them again: make room for {folder}, or name another folder with `--cache`"
+            )),
         }
     }
 }
@@ -79,7 +81,7 @@ fn open(session: &mut Session<'_>, size: u32) -> Result<Option<CacheState>, RunE
     if session.sets.cached.as_ref().is_some_and(|cached| cached.folder == folder) {
         return Ok(None);
     }
-    let mut state = CacheState { folder: folder.clone(), size, images: 0, found: true, complete: true, missing: 0 };
+    let mut state = CacheState { folder: folder.clone(), size, images: 0, found: true, missing: 0, failure: None };
     let mut features = Vec::with_capacity(Part::ALL.len());
     for part in Part::ALL {
         let files = session.sets.images[part as usize].files();
@@ -100,16 +102,14 @@ fn open(session: &mut Session<'_>, size: u32) -> Result<Option<CacheState>, RunE
         let watch = Watch { progress: &mut *session.progress, stop: &session.stop };
         let opened = session.cache.open(&key, &files, &examples, &session.learner, &purpose, watch)?;
         state.found &= opened.found;
-        state.complete &= opened.kept == Kept::Complete;
         state.images += opened.features.rows();
-        if let Kept::Missing(images) = opened.kept {
-            state.missing += images;
-        }
+        state.missing += opened.missing;
+        state.failure = state.failure.or(opened.failure);
         features.push(opened.features);
     }
     if let Ok(features) = features.try_into() {
         session.sets.cached = Some(Cached { folder, features });
     }
-    session.note(state.describe());
+    state.tell(session);
     Ok(Some(state))
 }
