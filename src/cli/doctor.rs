@@ -10,7 +10,7 @@ use fastai_runtime::data::byte_units::in_units;
 use fastai_runtime::device::{
     DeviceKind, Diagnosis, FoundDevice, KindDiagnosis, Library, TestedDevice, kernels_folder,
 };
-use fastai_runtime::models::weights::{self, Home, PUBLISHED};
+use fastai_runtime::models::weights::{self, PUBLISHED};
 
 use super::config::{self, Search, Sourced};
 use super::failure::{Exit, Failure};
@@ -130,8 +130,8 @@ fn weights_places(stated: Option<&Sourced<PathBuf>>) -> Vec<[String; 2]> {
     }
     let shown = |folder: PathBuf| format!("{} ({})", folder.display(), of_user("XDG_CACHE_HOME"));
     rows.push(place("user's cache", weights::cache_folder().map_or_else(no_home, shown)));
-    let is_inside = |home: Home| matches!(home, Home::Bundled(path) if weights::bundled(path).is_some());
-    let inside: Vec<&str> = PUBLISHED.iter().filter(|known| is_inside(known.home)).map(|known| known.name).collect();
+    let inside = PUBLISHED.iter().filter(|known| super::weights::is_inside(known));
+    let inside: Vec<&str> = inside.map(|known| known.name).collect();
     let said = if inside.is_empty() {
         "none: built without the feature `embedded-weights`".to_string()
     } else {

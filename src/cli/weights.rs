@@ -73,7 +73,7 @@ fn cache() -> Result<PathBuf, Failure> {
 }
 
 /// Whether the program contains these weights.
-fn is_inside(published: &Published) -> bool {
+pub(super) fn is_inside(published: &Published) -> bool {
     matches!(published.home, Home::Bundled(path) if weights::bundled(path).is_some())
 }
 

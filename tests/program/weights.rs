@@ -49,8 +49,7 @@ fn weights_come_into_the_cache_are_verified_and_used() {
     let list = text(&fastai(&scratch, &["weights", "list"]).stdout);
     assert!(list.lines().any(|line| line.starts_with("squeezenet1_1 ") && line.contains(" yes ")), "{list}");
     let said = fastai(&scratch, &["classify", CHIP, "--arch", "squeezenet1_1"]);
-    assert!(said.status.success(), "{}", text(&said.stderr));
-    fs::remove_file(cached(&scratch)).unwrap();
+    assert!(said.status.success() && !cached(&scratch).exists(), "{}", text(&said.stderr));
 
     let got = fastai(&scratch, &["weights", "get", "squeezenet1_1"]);
     assert!(got.status.success(), "{}", text(&got.stderr));
@@ -88,22 +87,30 @@ fn weights_come_into_the_cache_are_verified_and_used() {
 #[test]
 fn variables_say_where_weights_are_looked_for_and_kept() {
     let scratch = TempDir::new().unwrap();
-    let classified = |variable: (&str, &str)| {
-        let said = fastai_with(&scratch, &[variable], &["classify", CHIP, "--arch", "squeezenet1_1"]);
+    let succeeds = |variable: (&str, &str), arguments: &[&str]| {
+        let said = fastai_with(&scratch, &[variable], arguments);
         assert!(said.status.success(), "{}", text(&said.stderr));
         text(&said.stderr)
     };
-    let said = classified(("FASTAI_WEIGHTS", "examples/data"));
-    assert!(said.contains(&format!("weights: {SQUEEZENET} (")) && !cached(&scratch).exists(), "{said}");
+    let (classify, get) = (["classify", CHIP, "--arch", "squeezenet1_1"], ["weights", "get", "squeezenet1_1"]);
+    let said = succeeds(("FASTAI_WEIGHTS", "examples/data"), &classify);
+    assert!(said.contains(&format!("weights: {SQUEEZENET} (")), "{said}");
 
     let cache = scratch.path().join("xdg");
-    let said = classified(("XDG_CACHE_HOME", cache.to_str().unwrap()));
-    let kept = cache.join("fastai/weights").join(cached(&scratch).file_name().unwrap());
-    assert!(kept.is_file() && !cached(&scratch).exists(), "{said}");
+    let (kept, variable) = (cache.join("fastai/weights/squeezenet1_1-60b2ce7e.safetensors"), cache.to_str().unwrap());
+    succeeds(("XDG_CACHE_HOME", variable), &get);
+    assert!(kept.is_file() && !cached(&scratch).exists());
+    let said = succeeds(("XDG_CACHE_HOME", variable), &classify);
+    assert!(said.contains(&format!("weights: {} (", kept.display())), "{said}");
 
     // A relative folder does not count.
-    let said = classified(("XDG_CACHE_HOME", "xdg"));
-    assert!(cached(&scratch).is_file(), "{said}");
+    let said = succeeds(("XDG_CACHE_HOME", "xdg"), &classify);
+    assert!(
+        said.contains("weights: this program/squeezenet1_1-60b2ce7e.safetensors (published as squeezenet1_1"),
+        "{said}"
+    );
+    succeeds(("XDG_CACHE_HOME", "xdg"), &get);
+    assert!(cached(&scratch).is_file());
 }
 
 #[test]

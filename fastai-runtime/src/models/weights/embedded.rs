@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Published;
-use crate::atomic::write_atomic;
-use crate::data::FileError;
+use super::{PUBLISHED, Published};
+use crate::models::WeightsError;
+use crate::models::tensor_file::TensorFile;
 
 /// The file's bytes if this program contains them.
 fn bytes_of(published: &Published) -> Option<&'static [u8]> {
@@ -23,31 +23,19 @@ pub fn bundled(path: &str) -> Option<&'static [u8]> {
     (path == "examples/data/squeezenet1_1.safetensors").then(|| bytes_of(squeezenet)).flatten()
 }
 
-/// Writes the embedded weights into `cache`, or into the system's temporary folder if that is impossible. Returns the folder;
-/// `None` if this program does not contain the weights.
-///
-/// # Errors
-/// If neither folder can be written.
-pub(super) fn unpack(published: &Published, cache: Option<&Path>) -> Result<Option<PathBuf>, FileError> {
-    let Some(bytes) = bytes_of(published) else { return Ok(None) };
-    let temporary = std::env::temp_dir().join("fastai-weights");
-    let mut failed = None;
-    for folder in cache.into_iter().chain([temporary.as_path()]) {
-        let path = folder.join(published.file);
-        // Another file of that name in the temporary folder is damaged or somebody else's.
-        let written = (path.is_file() && std::fs::read(&path).is_ok_and(|found| found == bytes)) || {
-            let created = std::fs::create_dir_all(folder).map_err(|why| FileError::new("create", folder, why));
-            match created.and_then(|()| write_atomic(&path, |to| to.write_all(bytes))) {
-                Ok(()) => true,
-                Err(error) => {
-                    failed = Some(error);
-                    false
-                }
-            }
-        };
-        if written {
-            return Ok(Some(folder.to_path_buf()));
-        }
+/// The folder in the paths of weights inside this program.
+const INSIDE: &str = "this program";
+
+/// The path by which [`open`] knows published weights inside this program; `None` if it does not contain them.
+pub(super) fn path_of(published: &Published) -> Option<PathBuf> {
+    bytes_of(published).map(|_| Path::new(INSIDE).join(published.file))
+}
+
+/// Opens a file of weights, or weights inside this program.
+pub(super) fn open(path: &Path) -> Result<TensorFile, WeightsError> {
+    // A file in a real folder of that name would have the published digest, and so the same bytes.
+    match PUBLISHED.iter().find(|known| path_of(known).is_some_and(|inside| inside == path)).and_then(bytes_of) {
+        Some(bytes) => TensorFile::in_memory(bytes.into(), path),
+        None => TensorFile::open(path),
     }
-    failed.map_or(Ok(None), Err)
 }

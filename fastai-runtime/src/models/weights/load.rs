@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use fastai_dsl::arch::ARCHS;
 
-use super::names;
+use super::{embedded, names};
 use crate::models::tensor_file::TensorFile;
 use crate::models::{Body, Classifier, Network, WeightsError, parameter};
 
@@ -36,7 +36,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, WeightsError> {
 ///
 /// Reads no values and builds no network, so that an unsuitable file is detected first.
 pub fn check(path: &Path, arch: &str, cut: u32) -> Result<(), WeightsError> {
-    let file = TensorFile::open(path)?;
+    let file = embedded::open(path)?;
     fit(&file, path, arch, &body_shapes(arch, cut)).map(|_| ())
 }
 
@@ -46,7 +46,7 @@ pub fn check(path: &Path, arch: &str, cut: u32) -> Result<(), WeightsError> {
 /// published classifier, are ignored. If a tensor is missing or has another shape, nothing is loaded; the error names the
 /// first such tensor and the network that the file belongs to. One tensor at a time is in memory beside the network.
 pub fn load_body(network: Network, path: &Path) -> Result<Network, WeightsError> {
-    let mut file = TensorFile::open(path)?;
+    let mut file = embedded::open(path)?;
     let names = fit(&file, path, network.arch(), &parameter::shapes(&network.body))?;
     network.filled(|name| Some(file.read_finite(names.get(name.strip_prefix("body.")?)?)))
 }
@@ -59,7 +59,7 @@ pub fn load_body(network: Network, path: &Path) -> Result<Network, WeightsError>
 /// # Errors
 /// Those of [`load_body`], and if the file has no classifier or one with other classes.
 pub fn load_classifier(classifier: Classifier, path: &Path) -> Result<Classifier, WeightsError> {
-    let mut file = TensorFile::open(path)?;
+    let mut file = embedded::open(path)?;
     let names = fit(&file, path, classifier.facts().name, &classifier.shapes())?;
     classifier.filled(|name, shape| {
         let stored = &names[name];

@@ -17,7 +17,8 @@ const ENDINGS: [&str; 3] = ["safetensors", "pth", "pt"];
 /// A file of weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
-    /// Where it is.
+    /// Where it is. Weights inside this program have a path of their own, by which [`load_body`](super::load_body) and its
+    /// neighbours know them, and no file.
     pub path: PathBuf,
     /// Its sha256, 64 hexadecimal digits.
     pub sha256: String,
@@ -79,7 +80,7 @@ fn largest(arch: &str) -> u64 {
 /// `Weights::Pretrained` means the published weights of the architecture. The search covers the folder in
 /// `$FASTAI_WEIGHTS`, then the [cache](cache_folder); in each, the published file precedes the user's own
 /// `ARCH.safetensors`, `.pth` or `.pt`. A file with a published file's name must have the published digest. Weights inside
-/// the program (feature `embedded-weights`: SqueezeNet 1.1) are the last place; they are written into the cache.
+/// the program (feature `embedded-weights`: SqueezeNet 1.1) are the last place.
 ///
 /// `progress` shows how far the digest of a large file is.
 pub fn resolve(weights: &Weights, arch: &str, progress: &mut dyn Progress) -> Result<Option<Found>, WeightsError> {
@@ -127,7 +128,7 @@ fn resolve_in(
                     return Err(WeightsError::unfit(Path::new(file), of_another(published, arch)));
                 }
                 let found = match take(published, &places, progress)? {
-                    None => unpacked(published, cache, progress)?,
+                    None => inside(published),
                     found => found,
                 };
                 let missing = || missing(format!("weights {file}"), Some(published), Vec::new());
@@ -148,12 +149,8 @@ fn resolve_in(
                     return Found::of(path, arch, progress).map(Some);
                 }
             }
-            for candidate in &published {
-                if let Some(found) = unpacked(candidate, cache, progress)? {
-                    return Ok(Some(found));
-                }
-            }
-            Err(missing(format!("pretrained weights of {arch}"), published.first().copied(), own))
+            let missing = || missing(format!("pretrained weights of {arch}"), published.first().copied(), own);
+            published.iter().copied().find_map(inside).map(Some).ok_or_else(missing)
         }
     }
 }
@@ -179,14 +176,10 @@ fn wanted(published: &Published) -> WantedWeights {
     }
 }
 
-/// The published file from inside this program, written into the cache.
-fn unpacked(
-    published: &'static Published,
-    cache: Option<&Path>,
-    progress: &mut dyn Progress,
-) -> Result<Option<Found>, WeightsError> {
-    let folder = embedded::unpack(published, cache)?;
-    folder.map_or(Ok(None), |folder| take(published, &[&folder], progress))
+/// The published weights inside this program, if it contains them.
+fn inside(published: &'static Published) -> Option<Found> {
+    let (sha256, origin) = (published.sha256.to_owned(), Origin::Published(published));
+    embedded::path_of(published).map(|path| Found { path, sha256, origin })
 }
 
 /// Returns the published file if one of these folders contains it; another file with its name is an error.
@@ -296,14 +289,11 @@ mod tests {
         for weights in [Weights::Pretrained, Weights::File("squeezenet1_1".into())] {
             let found =
                 resolve_in(&weights, "squeezenet1_1", [None, Some(cache.path())], &mut Silent).unwrap().unwrap();
-            assert_eq!(found.path, cache.path().join(squeezenet().file));
             assert!(matches!(found.origin, Origin::Published(p) if p.name == "squeezenet1_1"));
+            super::super::check(&found.path, "squeezenet1_1", 0).unwrap();
         }
-        // A file in the place of a folder: the temporary folder takes over.
-        let blocked = cache.path().join(squeezenet().file);
-        let found =
-            resolve_in(&Weights::Pretrained, "squeezenet1_1", [None, Some(&blocked)], &mut Silent).unwrap().unwrap();
-        assert!(found.path.starts_with(std::env::temp_dir().join("fastai-weights")), "{}", found.path.display());
+        assert!(embedded::bundled("examples/data/squeezenet1_1.safetensors") == Some(&bundled()[..]));
+        assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 0, "nothing is written");
     }
 
     #[test]
