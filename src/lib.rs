@@ -237,7 +237,7 @@ pub mod engine {
 /// ```
 pub mod data {
     pub use fastai_dsl::{Dealing, Valid};
-    pub use fastai_runtime::data::{Dataset, Item, Label, RgbImage, Target, decode};
+    pub use fastai_runtime::data::{Dataset, DecodeError, ImageFormat, Item, Label, RgbImage, Target, decode};
 }
 
 /// Predictions of trained networks, and submissions. A [`Predictor`](predict::Predictor) is a saved model, ready to predict.
@@ -341,7 +341,7 @@ pub mod report {
     pub use fastai_runtime::metrics::{ClassRow, ClassScore, ClassTable, MetricValue};
     pub use fastai_runtime::report::{
         Baseline, BatchRow, ByClass, CacheUse, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights,
-        MeasuredSet, PartFingerprint, Sketch, Spread, StageSummary, Status, Summary,
+        MeasuredSet, PartFingerprint, Spread, StageSummary, Status, Summary,
     };
 }
 

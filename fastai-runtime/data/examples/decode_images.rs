@@ -9,7 +9,7 @@ fn main() -> std::io::Result<()> {
     for name in std::fs::read_to_string(list)?.lines() {
         let path = Path::new(name);
         let answer = match fastai_data::decode(path) {
-            Err(reason) => reason,
+            Err(reason) => reason.to_string(),
             Ok(image) => {
                 let mut out = BufWriter::new(std::fs::File::create(path.with_extension("ppm"))?);
                 writeln!(out, "P6 {} {} 255", image.width(), image.height())?;

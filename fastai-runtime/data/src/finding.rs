@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::DataKey;
+use crate::{DataKey, DecodeError};
 
 /// One thing that is wrong with a data set, for people and for programs.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,9 +21,9 @@ impl Finding {
     }
 
     /// An image file cannot be used, for this reason.
-    pub fn broken_image(path: &Path, reason: &str) -> Self {
+    pub fn broken_image(path: &Path, reason: &DecodeError) -> Self {
         let text = format!("{}: {reason}", path.display());
-        Finding::new(FindingKind::BrokenImage { path: path.to_path_buf() }, text)
+        Finding::new(FindingKind::BrokenImage { path: path.to_path_buf(), reason: reason.clone() }, text)
     }
 }
 
@@ -116,6 +116,8 @@ pub enum FindingKind {
     BrokenImage {
         /// The file.
         path: PathBuf,
+        /// Why it cannot.
+        reason: DecodeError,
     },
     /// An image in memory has no pixels.
     BrokenInput {

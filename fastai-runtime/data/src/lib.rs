@@ -34,11 +34,11 @@ mod vocabulary;
 pub use atomic::FileError;
 pub use data_key::DataKey;
 pub use dataset::{Dataset, Item, Target};
-pub use decode::{decode, decode_as, image_size};
+pub use decode::{DecodeError, decode, decode_as, image_size};
 pub use finding::{DataPart, Finding, FindingKind, RowFault};
 pub use findings::{DataError, OpenError, OpenReached};
 pub use histogram::Histogram;
-pub use image::RgbImage;
+pub use image::{ImageFormat, RgbImage};
 pub use loading::{
     BrokenImage, Budget, Copies, CopyCounts, DecodedCache, ImageExamples, ImageSet, LoadFn, LoadJob, LoadedBatch,
     Loader, Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,

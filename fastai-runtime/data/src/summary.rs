@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::dataset::{Dataset, Item};
 use super::sources::csv::{self, parse_flag};
-use super::{DataError, Finding, decode};
+use super::{DataError, DecodeError, Finding};
 
 /// Summarises the data set of a recipe from labels, listings and image headers, without pixels. Equal files yield equal
 /// summaries, regardless of their modification times. Also returns the notes about the data set.
@@ -38,7 +38,8 @@ pub fn summarise(recipe: &Recipe) -> Result<(DataSummary, Vec<String>), DataErro
     let images: Vec<&Item> = dataset.train.iter().chain(&dataset.valid).collect();
     let sizes: Vec<Option<(u32, u32)>> = images.par_iter().map(|item| size(&item.path)).collect();
     let no_files = images.iter().zip(&sizes).filter(|(_, size)| size.is_none());
-    let refused: Vec<Finding> = no_files.map(|(item, _)| Finding::broken_image(&item.path, decode::NO_FILE)).collect();
+    let refused: Vec<Finding> =
+        no_files.map(|(item, _)| Finding::broken_image(&item.path, &DecodeError::NoFile)).collect();
     if data.corrupt == Corrupt::Deny && !refused.is_empty() {
         return Err(DataError { findings: refused, notes: dataset.notes });
     }

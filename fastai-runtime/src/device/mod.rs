@@ -1,6 +1,7 @@
 //! Devices: the request, the devices of this machine, and the choice among them at run time.
 
 mod backend;
+mod byte_upload;
 mod doctor;
 mod guard;
 mod half;
@@ -15,6 +16,7 @@ use burn::tensor::Device;
 use fastai_dsl::DeviceWish;
 
 pub use backend::FoundDevice;
+pub(crate) use byte_upload::{ByteUpload, takes_bytes};
 pub use doctor::{Diagnosis, KindDiagnosis, TestedDevice};
 pub(crate) use guard::{cause_in, guarded, guarded_on};
 pub use half::HalfFloat;

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::predictor::Answers;
+use super::inputs::InputNumber;
 use super::{PredictOptions, Predictions, Predictor};
 use crate::RunError;
-use crate::data::{DataError, Finding, Item, LoadJob, LoadedBatch, Loader, Target, Visit};
+use crate::data::{DataError, DecodeError, Finding, Item, LoadJob, LoadedBatch, Loader, Target, Visit};
 use crate::error::Reached;
 use crate::metrics::Probabilities;
 use crate::progress::Watch;
@@ -36,7 +36,7 @@ pub struct Unreadable {
     /// The file.
     pub path: PathBuf,
     /// Why it cannot be read.
-    pub reason: String,
+    pub reason: DecodeError,
 }
 
 /// The prediction for a file, or why it cannot be read.
@@ -75,16 +75,11 @@ impl Predictor {
             if part.is_empty() {
                 break;
             }
-            let first = done;
-            for mut batch in Loader::new(self.job(&part, options))? {
-                done += batch.indices.len();
-                self.tell(&mut batch, &part, first, options, each)?;
-                progress.advance(done as u64, "");
-                if stop.requested() {
-                    progress.finish();
-                    return Err(RunError::Stopped(Reached::Images(done)));
-                }
-            }
+            let watch = Watch { progress: &mut *progress, stop };
+            done = match self.sends_bytes() {
+                true => self.tell_all::<u8>(&part, done, options, watch, each)?,
+                false => self.tell_all::<f32>(&part, done, options, watch, each)?,
+            };
         }
         progress.finish();
         Ok(done)
@@ -118,10 +113,34 @@ impl Predictor {
         Ok(Predictions::new(images.iter().map(id).collect(), self.classes().to_vec(), probabilities, None))
     }
 
-    /// Predicts a batch and calls `each` for its images, in order. `first` is the index of `files[0]`.
-    fn tell(
+    /// Predicts files and calls `each` for every one, in order. `first` is the index of `files[0]`. Returns the index after the
+    /// last one.
+    fn tell_all<V: InputNumber>(
         &self,
-        batch: &mut LoadedBatch,
+        files: &[PathBuf],
+        first: usize,
+        options: &PredictOptions,
+        watch: Watch<'_>,
+        each: &mut dyn FnMut(FileAnswer<'_>) -> Result<(), RunError>,
+    ) -> Result<usize, RunError> {
+        let Watch { progress, stop } = watch;
+        let mut done = first;
+        for mut batch in Loader::new(self.job::<V>(files, options))? {
+            done += batch.indices.len();
+            self.tell(&mut batch, files, first, options, each)?;
+            progress.advance(done as u64, "");
+            if stop.requested() {
+                progress.finish();
+                return Err(RunError::Stopped(Reached::Images(done)));
+            }
+        }
+        Ok(done)
+    }
+
+    /// Predicts a batch and calls `each` for its images, in order. `first` is the index of `files[0]`.
+    fn tell<V: InputNumber>(
+        &self,
+        batch: &mut LoadedBatch<V>,
         files: &[PathBuf],
         first: usize,
         options: &PredictOptions,
@@ -129,10 +148,7 @@ impl Predictor {
     ) -> Result<(), RunError> {
         let places = batch.indices.clone();
         let broken = batch.take_broken();
-        let answers = match batch.indices.len() {
-            0 => Answers { probabilities: Probabilities::default(), embeddings: None },
-            count => self.answer(&batch.pixels, count, options)?,
-        };
+        let answers = self.answer(&batch.pixels, batch.indices.len(), options)?;
         let mut rows = answers.probabilities.rows();
         let mut embeddings = answers.embeddings.iter().flat_map(|all| all.chunks_exact(self.embedding_len()));
         let mut unread = broken.into_iter().peekable();
@@ -148,13 +164,13 @@ impl Predictor {
     }
 
     /// Loads the images in order, each with its plain input and the augmented ones.
-    fn job(&self, images: &[PathBuf], options: &PredictOptions) -> LoadJob {
+    fn job<V: InputNumber>(&self, images: &[PathBuf], options: &PredictOptions) -> LoadJob<V> {
         let item = |path: &PathBuf| Item { id: String::new(), path: path.clone(), target: Target::Unlabelled };
         let items: Arc<[Item]> = images.iter().map(item).collect();
         let batch = self.batch(options);
         let preparing = self.preparation();
         let demand = preparing.demand();
-        let load = move |_: Visit, image: &Picture, inputs: &mut [f32]| preparing.inputs(image, inputs);
+        let load = move |_: Visit, image: &Picture, inputs: &mut [V]| preparing.inputs(image, inputs);
         LoadJob {
             items,
             order: (0..images.len()).collect(),

@@ -3,10 +3,12 @@
 use image::RgbImage;
 use rayon::prelude::*;
 
+use super::inputs::InputNumber;
 use super::{PredictOptions, Predictions, Predictor};
 use crate::RunError;
-use crate::data::{DataError, Finding, FindingKind};
+use crate::data::{DataError, DecodeError, Finding, FindingKind};
 use crate::metrics::Probabilities;
+use crate::transforms::Picture;
 
 /// Features of images, `[image, width]`: for each channel of the body's last map the largest value, then for each the mean.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +32,12 @@ impl Embeddings {
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.values.chunks_exact(self.width.max(1))
     }
+}
+
+/// An image to predict.
+enum ShownImage<'a> {
+    Given(&'a RgbImage),
+    Decoded(Picture),
 }
 
 /// The prediction for one image in memory.
@@ -115,7 +123,7 @@ impl Predictor {
     }
 
     /// Predicts the bytes of image files, decoded as the run decoded its files. The result has one entry per file, in their
-    /// order; for a file that cannot be decoded, it is the reason, a text for people.
+    /// order; for a file that cannot be decoded, it is the reason.
     ///
     /// The content determines the format: JPEG, PNG, GIF (its first frame), BMP, WebP or TIFF. An image has at most 16,384 pixels
     /// a side and takes at most 512 MiB decoded.
@@ -126,15 +134,12 @@ impl Predictor {
         &self,
         files: &[B],
         options: &PredictOptions,
-    ) -> Result<Vec<Result<ImageAnswer, String>>, RunError> {
-        let (reading, preparing) = (self.reading(), self.preparation());
+    ) -> Result<Vec<Result<ImageAnswer, DecodeError>>, RunError> {
+        let (reading, demand) = (self.reading(), self.preparation().demand());
         let mut all = Vec::with_capacity(files.len());
         for part in files.chunks(self.batch(options)) {
-            all.extend(self.filled(part.len(), options, |index, values| {
-                let bytes = part[index].as_ref();
-                preparing.inputs(&reading.read_bytes(bytes, preparing.demand())?, values);
-                Ok(())
-            })?);
+            let read = |index: usize| reading.read_bytes(part[index].as_ref(), demand).map(ShownImage::Decoded);
+            all.extend(self.filled(part.len(), options, &read)?);
         }
         Ok(all)
     }
@@ -142,30 +147,45 @@ impl Predictor {
     /// Predicts one batch.
     fn answers(&self, images: &[RgbImage], options: &PredictOptions) -> Result<Vec<ImageAnswer>, RunError> {
         empty(images)?;
-        let (reading, preparing) = (self.reading(), self.preparation());
-        let answers = self.filled(images.len(), options, |index, values| {
-            let image = &images[index];
-            match reading.reread(image, preparing.demand())? {
-                Some(copy) => preparing.inputs(&copy, values),
-                None => preparing.inputs(image, values),
-            }
-            Ok(())
-        })?;
-        let answers: Result<Vec<ImageAnswer>, String> = answers.into_iter().collect();
-        Ok(answers.map_err(DataError::one)?)
+        let (reading, demand) = (self.reading(), self.preparation().demand());
+        let read = |index: usize| {
+            let copy = reading.reread(&images[index], demand);
+            copy.map(|copy| copy.map_or(ShownImage::Given(&images[index]), ShownImage::Decoded))
+        };
+        let answers = self.filled(images.len(), options, &read)?;
+        let answers: Result<Vec<ImageAnswer>, DecodeError> = answers.into_iter().collect();
+        Ok(answers.map_err(|reason| DataError::one(reason.to_string()))?)
     }
 
-    /// Predicts one batch of `count` images; `fill(index, values)` writes the inputs of one.
-    fn filled(
+    /// Predicts one batch of `count` images; `read(index)` returns one of them.
+    fn filled<'a>(
         &self,
         count: usize,
         options: &PredictOptions,
-        fill: impl Fn(usize, &mut [f32]) -> Result<(), String> + Sync,
-    ) -> Result<Vec<Result<ImageAnswer, String>>, RunError> {
-        let each = options.passes() * self.input_len();
-        let mut inputs = vec![0.0; count * each];
-        let filled: Vec<Result<(), String>> =
-            inputs.par_chunks_mut(each).enumerate().map(|(index, values)| fill(index, values)).collect();
+        read: &(dyn Fn(usize) -> Result<ShownImage<'a>, DecodeError> + Sync),
+    ) -> Result<Vec<Result<ImageAnswer, DecodeError>>, RunError> {
+        match self.sends_bytes() {
+            true => self.filled_as::<u8>(count, options, read),
+            false => self.filled_as::<f32>(count, options, read),
+        }
+    }
+
+    /// [`filled`](Self::filled), with inputs that reach the device as these numbers.
+    fn filled_as<'a, V: InputNumber>(
+        &self,
+        count: usize,
+        options: &PredictOptions,
+        read: &(dyn Fn(usize) -> Result<ShownImage<'a>, DecodeError> + Sync),
+    ) -> Result<Vec<Result<ImageAnswer, DecodeError>>, RunError> {
+        let (each, preparing) = (options.passes() * self.input_len(), self.preparation());
+        let mut inputs = vec![V::default(); count * each];
+        let fill = |(index, values): (usize, &mut [V])| {
+            read(index).map(|image| match image {
+                ShownImage::Given(image) => preparing.inputs(image, values),
+                ShownImage::Decoded(image) => preparing.inputs(&image, values),
+            })
+        };
+        let filled: Vec<Result<(), DecodeError>> = inputs.par_chunks_mut(each).enumerate().map(fill).collect();
         // The network sees what was read.
         let mut sound = 0;
         for (index, filled) in filled.iter().enumerate() {
@@ -173,9 +193,6 @@ impl Predictor {
                 inputs.copy_within(index * each..(index + 1) * each, sound * each);
                 sound += 1;
             }
-        }
-        if sound == 0 {
-            return Ok(filled.into_iter().map(|failed| Err(failed.err().unwrap_or_default())).collect());
         }
         let answers = self.answer(&inputs[..sound * each], sound, options)?;
         let mut embeddings = answers.embeddings.iter().flat_map(|all| all.chunks_exact(self.embedding_len()));
@@ -201,4 +218,66 @@ fn empty(images: &[RgbImage]) -> Result<(), RunError> {
         })
         .collect();
     if findings.is_empty() { Ok(()) } else { Err(DataError::from(findings).into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use fastai_dsl::{HeadSpec, PixelFormat, TaskKind, TransformSet, Transforms};
+    use image::Rgb;
+
+    use super::*;
+    use crate::models::{ModelMeta, Network};
+
+    /// A model of numbers, which are its logits, with inputs of bytes.
+    fn predictor() -> Predictor {
+        let device = Device::flex();
+        let head = HeadSpec { hidden: vec![8], dropout: vec![0.0, 0.0] };
+        let meta = ModelMeta {
+            recipe: "Age".into(),
+            text: String::new(),
+            arch: "squeezenet1_1".into(),
+            cut: 0,
+            head: head.clone(),
+            classes: vec!["age".into()],
+            size: 64,
+            task: TaskKind::Regression,
+            transforms: Transforms { pixels: PixelFormat::Bytes, ..Transforms::new(TransformSet::TopDown, 64) },
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+            batch: 8,
+            seed: 42,
+            threshold: None,
+            tta: None,
+            class_weights: None,
+            resize_to: None,
+        };
+        Predictor::new(Network::cut("squeezenet1_1", 0, &head, 1, 7, &device), meta, device)
+    }
+
+    #[test]
+    fn inputs_that_a_device_normalises_have_the_logits_of_those_that_are_normalised_here() {
+        let level = |x: u32, y: u32, c: u32| ((x * (c + 3) + y * (7 - c)) % 256) as u8;
+        let image = |shift: u32| RgbImage::from_fn(90, 70, |x, y| Rgb([0, 1, 2].map(|c| level(x + 31 * shift, y, c))));
+        let images: Vec<RgbImage> = (0..3).map(image).collect();
+        let read = |index: usize| Ok::<_, DecodeError>(ShownImage::Given(&images[index]));
+        let predictor = predictor();
+        assert!(!predictor.sends_bytes(), "the CPU's inputs are normalised here");
+        for options in [PredictOptions::default(), PredictOptions::augmented(2).with_embeddings()] {
+            let numbers = |answers: Result<Vec<Result<ImageAnswer, DecodeError>>, RunError>| -> Vec<f32> {
+                let answers = answers.unwrap().into_iter().map(Result::unwrap);
+                answers
+                    .flat_map(|answer| [answer.probabilities, answer.embedding.unwrap_or_default()].concat())
+                    .collect()
+            };
+            let here = numbers(predictor.filled_as::<f32>(images.len(), &options, &read));
+            let there = numbers(predictor.filled_as::<u8>(images.len(), &options, &read));
+            assert_eq!(here.len(), there.len());
+            let largest = here.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+            assert!(largest > 0.0, "{here:?}");
+            for (here, there) in here.iter().zip(&there) {
+                assert!((here - there).abs() <= 1e-4 * largest, "{here} here, {there} there, at most {largest}");
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod files;
 mod imagenet;
+mod inputs;
 mod memory;
 mod npy;
 mod onnx;

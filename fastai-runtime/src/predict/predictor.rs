@@ -4,16 +4,16 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use fastai_dsl::{TaskKind, canonical_text};
 
+use super::inputs::{InputNumber, Preparing};
 use super::origin::{ModelOrigin, fold_folder, saved_models};
 use super::{TtaWeights, average};
-use crate::data::{Demand, Reading};
+use crate::data::Reading;
 use crate::metrics::{Probabilities, Thresholds, most_probable, top_of};
 use crate::models::{self, DEFAULT_THRESHOLD, ModelMeta, Network, WeightsError};
 use crate::summary_file::{MODELS, resuming};
-use crate::transforms::{Pixels, Transform};
 use crate::{RunError, device, slow_kernels};
 
 /// Memory limit of prepared images that wait for the network, bytes.
@@ -250,27 +250,45 @@ impl Predictor {
 
     /// The preparation of images.
     pub(super) fn preparation(&self) -> Preparing {
-        Preparing { transform: self.meta.transform(), seed: self.meta.seed, input: self.input_len() }
+        Preparing::new(&self.meta, self.input_len())
     }
 
-    /// What the network says to the inputs of `count` images, `[count, pass, 3, size, size]`.
+    /// Whether inputs reach the device as bytes, as they do in training.
+    pub(super) fn sends_bytes(&self) -> bool {
+        device::takes_bytes(self.meta.transforms.pixels, &self.device)
+    }
+
+    /// What the network says to the inputs of `count` images, `[count, pass, 3, size, size]`; nothing to none.
     ///
     /// # Errors
     /// A failure of the device.
-    pub(super) fn answer(&self, inputs: &[f32], count: usize, options: &PredictOptions) -> Result<Answers, RunError> {
+    pub(super) fn answer<V: InputNumber>(
+        &self,
+        inputs: &[V],
+        count: usize,
+        options: &PredictOptions,
+    ) -> Result<Answers, RunError> {
+        if count == 0 {
+            return Ok(Answers::default());
+        }
         device::guarded_on(&self.device, "the device", || self.compute(inputs, count, options))?
     }
 
-    fn compute(&self, inputs: &[f32], count: usize, options: &PredictOptions) -> Result<Answers, RunError> {
+    fn compute<V: InputNumber>(
+        &self,
+        inputs: &[V],
+        count: usize,
+        options: &PredictOptions,
+    ) -> Result<Answers, RunError> {
         let (side, classes) = (self.meta.size as usize, self.meta.classes.len());
         let (input, passes) = (self.input_len(), options.passes());
+        let stats = self.meta.transforms.stats(self.meta.stats());
         let (mut said, mut features) = (Vec::new(), Vec::new());
         for network in self.networks() {
             let mut of_pass = |pass: usize| {
                 let images = inputs.chunks_exact(passes * input);
-                let pixels: Vec<&[f32]> = images.map(|image| &image[pass * input..][..input]).collect();
-                let data = TensorData::new(pixels.concat(), [count, 3, side, side]);
-                let x = Tensor::from_data(data, &self.device);
+                let pixels: Vec<&[V]> = images.map(|image| &image[pass * input..][..input]).collect();
+                let x = V::on_device(pixels.concat(), [count, 3, side, side], stats, &self.device);
                 let logits = if options.embeddings && pass == 0 {
                     let found = network.features(x);
                     features.push((network.head_input(), device::read(found.clone())?));
@@ -323,30 +341,8 @@ fn beside(parts: &[(usize, Vec<f32>)], count: usize) -> Vec<f32> {
         .collect()
 }
 
-/// The preparation of images, without the network.
-#[derive(Clone, Debug)]
-pub(super) struct Preparing {
-    transform: Transform,
-    seed: u64,
-    input: usize,
-}
-
-impl Preparing {
-    /// How files are decoded for it.
-    pub(super) fn demand(&self) -> Demand {
-        self.transform.demand()
-    }
-
-    /// Writes the plain input of `image` and then the augmented ones, `[pass, 3, size, size]`.
-    pub(super) fn inputs<P: Pixels>(&self, image: &P, values: &mut [f32]) {
-        let (plain, augmented) = values.split_at_mut(self.input);
-        self.transform.valid(image, plain);
-        self.transform.views(image, self.seed, 0, augmented);
-    }
-}
-
 /// What the network says about some images.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Answers {
     /// `[image, class]`.
     pub(super) probabilities: Probabilities,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use fastai_dsl::Valid;
-use fastai_runtime::data::{Dataset, RgbImage, Target};
+use fastai_runtime::data::{Dataset, DecodeError, RgbImage, Target};
 use fastai_runtime::engine::{resume, run};
 use fastai_runtime::error::{DataPart, FindingKind};
 use fastai_runtime::metrics::Thresholds;
@@ -98,7 +98,7 @@ fn images_that_cannot_be_predicted_are_told_by_file_or_number() {
     let images = ["1.png", "2.png"].map(|name| folder.path().join(name));
     RgbImage::new(40, 40).save(&images[0]).unwrap();
     std::fs::write(&images[1], "no image").unwrap();
-    let broken = FindingKind::BrokenImage { path: images[1].clone() };
+    let broken = FindingKind::BrokenImage { path: images[1].clone(), reason: DecodeError::UnknownFormat };
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
     assert_eq!(kinds(predictor.predict_files(&images, None, watch)), std::slice::from_ref(&broken));
 

@@ -141,7 +141,7 @@ impl Worker {
             let fitting = part.clone().filter(|image| fits[*image].is_ok());
             let fitting: Vec<&[u8]> = fitting.map(|image| &*images[image].bytes).collect();
             let answers = self.predictor.predict_encoded(&fitting, &self.options).map_err(|error| error.to_string())?;
-            let mut answers = answers.into_iter();
+            let mut answers = answers.into_iter().map(|answer| answer.map_err(|reason| reason.to_string()));
             said.extend(part.map(|image| match &fits[image] {
                 Ok(_) => answers.next().unwrap_or_else(|| Err("no answer".to_string())),
                 Err(why) => Err(why.clone()),

@@ -7,11 +7,13 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
+pub use self::error::DecodeError;
 use self::jpeg::{Outline, Unfit};
 use self::palette::Palette;
 use crate::panics;
 use crate::transforms::{Demand, Picture};
 
+mod error;
 mod jpeg;
 mod orientation;
 mod palette;
@@ -21,20 +23,15 @@ const MAX_SIDE: u32 = 16_384;
 /// Largest memory use of one image, bytes.
 const MAX_BYTES: u64 = 512 << 20;
 
-/// The message about a folder, a pipe or a device in the place of a file.
-pub(crate) const NO_FILE: &str = "is no regular file";
-/// The message about a JPEG with damaged data.
-const DAMAGED: &str = "the JPEG is damaged, a part of it would be grey or shifted";
-
 /// Decodes the image at `path` to 8-bit RGB, upright.
 ///
 /// The content, not the name, determines the format (JPEG, PNG, GIF, BMP, WebP, TIFF). The EXIF orientation is applied,
 /// grey is replicated to three channels, alpha is dropped (no blending), and 16-bit channels keep their upper 8 bits.
 ///
 /// # Errors
-/// The reason, without the path: not readable, not an image, truncated, or larger than 16384 pixels a side or 512 MiB
-/// in memory. A decoder that panics counts as a broken file.
-pub fn decode(path: &Path) -> Result<RgbImage, String> {
+/// A file that is not readable, no image, truncated, or larger than 16384 pixels a side or 512 MiB in memory. A decoder that
+/// panics counts as a broken file.
+pub fn decode(path: &Path) -> Result<RgbImage, DecodeError> {
     let bytes = read(path)?;
     guarded(|| decode_bytes(&bytes))
 }
@@ -46,50 +43,48 @@ pub fn decode(path: &Path) -> Result<RgbImage, String> {
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_as(path: &Path, demand: Demand) -> Result<Picture, String> {
+pub fn decode_as(path: &Path, demand: Demand) -> Result<Picture, DecodeError> {
     let bytes = read(path)?;
     guarded(|| decode_bytes_as(&bytes, demand))
 }
 
 /// Like [`decode_as`], for the bytes of a file.
-pub fn decode_bytes_as(bytes: &[u8], demand: Demand) -> Result<Picture, String> {
+pub fn decode_bytes_as(bytes: &[u8], demand: Demand) -> Result<Picture, DecodeError> {
     if let Some(shorter) = demand.shorter
         && is_jpeg(bytes)
         && let Some(outline) = Outline::of(bytes)
     {
         let orientation = orientation::of(outline.exif);
         let upright = orientation == Orientation::NoTransforms;
-        match jpeg::decode_reduced(bytes, is_fit, shorter as usize, upright) {
-            Ok(picture) if upright => return Ok(picture),
-            Ok(picture) => return Ok(turned(picture.into_pixels(), orientation).into()),
-            Err(Unfit::Unreduced) => {}
-            Err(unfit) => return Err(unfit_reason(unfit)),
+        match jpeg::decode_reduced(bytes, is_fit, shorter as usize, upright)? {
+            Some(picture) if upright => return Ok(picture),
+            Some(picture) => return Ok(turned(picture.into_pixels(), orientation).into()),
+            None => {}
         }
     }
     decode_noted(bytes, demand.bits).map(|(image, _)| image.into())
 }
 
 /// Returns the result of `decoder`; a panic counts as a broken file and prints nothing.
-pub(crate) fn guarded<T>(decoder: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    panics::caught(decoder).unwrap_or_else(|panic| Err(format!("the decoder failed on it: {panic}")))
+pub(crate) fn guarded<T>(decoder: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+    panics::caught(decoder).unwrap_or_else(|message| Err(DecodeError::DecoderPanicked { message }))
 }
 
 /// Reads a regular file up to the size limit.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DecodeError> {
     // Checked before opening, since opening a pipe would wait for its writer.
-    let metadata = std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"))?;
+    let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
-        return Err(NO_FILE.to_string());
+        return Err(DecodeError::NoFile);
     }
     // The stated length plus one byte, which detects the end.
     let mut bytes = Vec::with_capacity((metadata.len().min(MAX_BYTES) + 1) as usize);
-    let file = File::open(path).map_err(|e| format!("cannot be read: {e}"))?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot be read: {e}"))?;
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("the file is larger than {} MiB", MAX_BYTES >> 20));
+        return Err(DecodeError::FileTooLarge { limit: MAX_BYTES });
     }
     if bytes.is_empty() {
-        return Err("the file is empty (0 bytes)".to_string());
+        return Err(DecodeError::Empty);
     }
     Ok(bytes)
 }
@@ -102,7 +97,7 @@ pub fn image_size(bytes: &[u8]) -> Option<(u32, u32)> {
 }
 
 /// Like [`decode`], for the bytes of a file.
-pub fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
+pub fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
     decode_noted(bytes, Demand::FULL.bits).map(|(image, _)| image)
 }
 
@@ -116,7 +111,7 @@ pub(crate) enum Remark {
 }
 
 /// Decodes an image whose 16-bit channels use `bits` bits, with what is remarkable.
-pub(crate) fn decode_noted(bytes: &[u8], bits: u32) -> Result<(RgbImage, Option<Remark>), String> {
+pub(crate) fn decode_noted(bytes: &[u8], bits: u32) -> Result<(RgbImage, Option<Remark>), DecodeError> {
     if is_jpeg(bytes) { decode_jpeg(bytes) } else { decode_any(bytes, bits) }
 }
 
@@ -126,24 +121,28 @@ fn is_jpeg(bytes: &[u8]) -> bool {
 }
 
 /// Decodes a JPEG. One whose scan is truncated or corrupt is an error, although decoders would fill the gap with grey.
-fn decode_jpeg(bytes: &[u8]) -> Result<(RgbImage, Option<Remark>), String> {
-    let outline = Outline::of(bytes).ok_or_else(|| unfit_reason(Unfit::Truncated))?;
-    let found = jpeg::decode(bytes, is_fit).map_err(unfit_reason)?;
+fn decode_jpeg(bytes: &[u8]) -> Result<(RgbImage, Option<Remark>), DecodeError> {
+    let outline = Outline::of(bytes).ok_or(Unfit::Truncated)?;
+    let found = jpeg::decode(bytes, is_fit)?;
     let remark = (found.surplus > 0).then_some(Remark::Surplus(found.surplus));
     Ok((turned(found.image, orientation::of(outline.exif)), remark))
 }
 
-/// Says why a JPEG is refused.
-fn unfit_reason(unfit: Unfit) -> String {
-    match unfit {
-        Unfit::Truncated => "the JPEG is truncated: it has no end marker".to_string(),
-        Unfit::Unread(reason) => format!("not a sound Jpeg file: {reason}"),
-        Unfit::TooLarge(width, height) => match fits(width as u32, height as u32) {
-            Err(reason) => reason,
-            Ok(()) => too_much(width as u32, height as u32),
-        },
-        Unfit::Damaged(reason) => format!("{DAMAGED}: {reason}"),
-        Unfit::Unreduced => "not a Jpeg file that can be reduced".to_string(),
+impl From<Unfit> for DecodeError {
+    fn from(unfit: Unfit) -> Self {
+        let format = ImageFormat::Jpeg;
+        match unfit {
+            Unfit::Truncated => DecodeError::Truncated { format },
+            Unfit::Unread(reason) => DecodeError::unsound(format, reason),
+            Unfit::Unsupported(reason) => {
+                DecodeError::Unsupported { format, text: format!("not a sound Jpeg file: {reason}") }
+            }
+            Unfit::TooLarge(width, height) => {
+                let (width, height) = (width as u32, height as u32);
+                fits(width, height).err().unwrap_or_else(|| too_much(width, height))
+            }
+            Unfit::Damaged(reason) => DecodeError::Damaged { reason },
+        }
     }
 }
 
@@ -157,18 +156,15 @@ fn turned(image: RgbImage, orientation: Orientation) -> RgbImage {
     image.into_rgb8()
 }
 
-fn decode_any(bytes: &[u8], bits: u32) -> Result<(RgbImage, Option<Remark>), String> {
-    let reader =
-        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| format!("cannot be read: {e}"))?;
-    let Some(format) = reader.format() else {
-        return Err("not an image: its content is no JPEG, PNG, GIF, BMP, WebP or TIFF".to_string());
-    };
+fn decode_any(bytes: &[u8], bits: u32) -> Result<(RgbImage, Option<Remark>), DecodeError> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    let format = reader.format().ok_or(DecodeError::UnknownFormat)?;
     if format == ImageFormat::WebP && !webp_is_whole(bytes) {
         // The decoder would allocate the size that the chunk states, up to 4 GiB.
-        return Err("the WebP is truncated: one of its chunks is longer than the file".to_string());
+        return Err(DecodeError::Truncated { format });
     }
     if format == ImageFormat::Tiff && holds_larger_jpeg(bytes) {
-        return Err("not a sound Tiff file: a JPEG in it is larger than its image".to_string());
+        return Err(DecodeError::unsound(format, "a JPEG in it is larger than its image"));
     }
     let palette = if format == ImageFormat::Tiff { Palette::of(bytes)? } else { None };
     let (mut image, stated) = match &palette {
@@ -177,8 +173,8 @@ fn decode_any(bytes: &[u8], bits: u32) -> Result<(RgbImage, Option<Remark>), Str
             fits(palette.width, palette.height)?;
             let (numbers, stated) =
                 stored(ImageReader::with_format(Cursor::new(&palette.grey), ImageFormat::Tiff), format)?;
-            let image = palette.look_up(&numbers.into_luma8()).ok_or("not a sound Tiff file: it has two widths")?;
-            (image.into(), stated)
+            let image = palette.look_up(&numbers.into_luma8());
+            (image.ok_or_else(|| DecodeError::unsound(format, "it has two widths"))?.into(), stated)
         }
     };
     // A TIFF's own list of tags has the form of EXIF.
@@ -196,7 +192,7 @@ fn decode_any(bytes: &[u8], bits: u32) -> Result<(RgbImage, Option<Remark>), Str
 fn stored<R: BufRead + Seek>(
     mut reader: ImageReader<R>,
     format: ImageFormat,
-) -> Result<(DynamicImage, Orientation), String> {
+) -> Result<(DynamicImage, Orientation), DecodeError> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
@@ -214,18 +210,15 @@ fn stored<R: BufRead + Seek>(
     };
     let image = DynamicImage::from_decoder(decoder).map_err(|e| reason(format, &e))?;
     if image.width() == 0 || image.height() == 0 {
-        return Err("the image has no pixels".to_string());
+        return Err(DecodeError::NoPixels);
     }
     Ok((image, orientation))
 }
 
 /// Checks the size against the decoder's limits.
-fn fits(width: u32, height: u32) -> Result<(), String> {
+fn fits(width: u32, height: u32) -> Result<(), DecodeError> {
     if width.max(height) > MAX_SIDE {
-        return Err(format!(
-            "too large, {width} x {height} pixels (limits: {MAX_SIDE} pixels a side, {} MiB)",
-            MAX_BYTES >> 20
-        ));
+        return Err(DecodeError::SideTooLong { width, height, limit: MAX_SIDE });
     }
     if 3 * u64::from(width) * u64::from(height) > MAX_BYTES {
         return Err(too_much(width, height));
@@ -233,17 +226,18 @@ fn fits(width: u32, height: u32) -> Result<(), String> {
     Ok(())
 }
 
-fn too_much(width: u32, height: u32) -> String {
-    format!("{width} x {height} pixels take more than {} MiB", MAX_BYTES >> 20)
+fn too_much(width: u32, height: u32) -> DecodeError {
+    DecodeError::TooManyPixels { width, height, limit: MAX_BYTES }
 }
 
-fn reason(format: ImageFormat, error: &ImageError) -> String {
+fn reason(format: ImageFormat, error: &ImageError) -> DecodeError {
     match error {
-        ImageError::Limits(error) => {
-            format!("too large, {error} (limits: {MAX_SIDE} pixels a side, {} MiB)", MAX_BYTES >> 20)
+        ImageError::Limits(error) => DecodeError::OverLimit { format, reason: error.to_string() },
+        ImageError::Unsupported(error) => {
+            let text = format!("a {format:?} file of a kind that is not supported: {error}");
+            DecodeError::Unsupported { format, text }
         }
-        ImageError::Unsupported(error) => format!("a {format:?} file of a kind that is not supported: {error}"),
-        error => format!("not a sound {format:?} file: {error}"),
+        error => DecodeError::unsound(format, error.to_string()),
     }
 }
 
@@ -318,7 +312,9 @@ mod tests {
     fn a_tiff_with_a_jpeg_larger_than_its_image_is_refused() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/decode");
         let bytes = std::fs::read(corpus.join("tiff_with_a_jpeg_larger_than_its_image")).unwrap();
-        assert_eq!(decode_bytes(&bytes).unwrap_err(), "not a sound Tiff file: a JPEG in it is larger than its image");
+        let error = decode_bytes(&bytes).unwrap_err();
+        assert_eq!(error, DecodeError::unsound(ImageFormat::Tiff, "a JPEG in it is larger than its image"));
+        assert_eq!(error.to_string(), "not a sound Tiff file: a JPEG in it is larger than its image");
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/images/jpeg.tif");
         assert!(decode(&golden).is_ok());
     }
@@ -351,7 +347,7 @@ mod tests {
         // Within the headers, within the scan, and before the end marker.
         for kept in [20, whole.len() / 2, whole.len() - 2] {
             for error in [decode_bytes(&whole[..kept]).err(), decode_bytes_as(&whole[..kept], reduced).err()] {
-                assert_eq!(error.as_deref(), Some("the JPEG is truncated: it has no end marker"), "{kept} bytes");
+                assert_eq!(error, Some(DecodeError::Truncated { format: ImageFormat::Jpeg }), "{kept} bytes");
             }
         }
     }
@@ -359,7 +355,9 @@ mod tests {
     #[test]
     fn what_is_no_file_is_named_so() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(decode(folder.path()).unwrap_err(), "is no regular file");
-        assert!(decode(&folder.path().join("none")).unwrap_err().starts_with("cannot be read"));
+        assert_eq!(decode(folder.path()).unwrap_err(), DecodeError::NoFile);
+        let error = decode(&folder.path().join("none")).unwrap_err();
+        assert!(matches!(error, DecodeError::Io { kind: std::io::ErrorKind::NotFound, .. }), "{error}");
+        assert!(error.to_string().starts_with("cannot be read"), "{error}");
     }
 }

@@ -6,7 +6,9 @@
 //! refusal would be an exception that users have to convert whole data sets for. The module goes once the image crate reads
 //! such files.
 
-use image::{GrayImage, RgbImage};
+use image::{GrayImage, ImageFormat, RgbImage};
+
+use super::DecodeError;
 
 /// Tags of a directory entry.
 const WIDTH: u16 = 256;
@@ -39,13 +41,16 @@ impl Palette {
     ///
     /// # Errors
     /// Why a palette cannot be read.
-    pub(crate) fn of(bytes: &[u8]) -> Result<Option<Palette>, String> {
+    pub(crate) fn of(bytes: &[u8]) -> Result<Option<Palette>, DecodeError> {
         let Some(directory) = Directory::first(bytes) else { return Ok(None) };
         if directory.number(INTERPRETATION) != Some(PALETTE) {
             return Ok(None);
         }
         let (Some(width), Some(height)) = (directory.number(WIDTH), directory.number(HEIGHT)) else { return Ok(None) };
-        let refused = |what: String| Err(format!("a TIFF with a palette, {what}; save it as RGB"));
+        let refused = |what: String| {
+            let text = format!("a TIFF with a palette, {what}; save it as RGB");
+            Err(DecodeError::Unsupported { format: ImageFormat::Tiff, text })
+        };
         // At one bit the entry may be absent, and then there is no place for the value eight.
         let bits = directory.number(BITS).unwrap_or(0);
         if !matches!(bits, 1 | 2 | 4 | 8) || directory.number(SAMPLES).unwrap_or(1) != 1 {
@@ -233,7 +238,7 @@ mod tests {
     fn palettes_that_cannot_be_read_are_named() {
         let colors = vec![[0; 3]; 16];
         let refused = |file: &[u8], part: &str| {
-            let error = decode_bytes(file).unwrap_err();
+            let error = decode_bytes(file).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         };
         refused(&tiff(true, 16, 1, &[&[0, 0]], &colors, &[]), "only 1, 2, 4 and 8 bits a pixel are read");

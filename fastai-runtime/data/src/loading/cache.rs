@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::DecodeError;
 use crate::transforms::Picture;
 
 /// A memory limit that several caches share.
@@ -72,8 +73,8 @@ impl DecodedCache {
     pub fn get_or_insert(
         &self,
         index: usize,
-        read: impl FnOnce() -> Result<Picture, String>,
-    ) -> Result<Arc<Picture>, String> {
+        read: impl FnOnce() -> Result<Picture, DecodeError>,
+    ) -> Result<Arc<Picture>, DecodeError> {
         let slot = self.images.get(index);
         if let Some(image) = slot.and_then(OnceLock::get) {
             return Ok(Arc::clone(image));
@@ -104,12 +105,12 @@ mod tests {
 
     use super::*;
 
-    fn grey(level: u8) -> Result<Picture, String> {
+    fn grey(level: u8) -> Result<Picture, DecodeError> {
         Ok(RgbImage::from_pixel(10, 10, Rgb([level; 3])).into())
     }
 
-    fn gone() -> Result<Picture, String> {
-        Err("it is gone".to_string())
+    fn gone() -> Result<Picture, DecodeError> {
+        Err(DecodeError::NoFile)
     }
 
     #[test]

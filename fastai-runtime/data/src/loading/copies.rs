@@ -6,8 +6,8 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, RgbImage};
 use rayon::prelude::*;
 
 use crate::atomic::{self, write_atomic};
@@ -16,7 +16,7 @@ use crate::finding::Finding;
 use crate::findings::Findings;
 use crate::progress::{Progress, StopSignal};
 use crate::transforms::{Demand, Picture, scale_min};
-use crate::{DataError, Dataset, FileError, Health, OpenError, OpenReached};
+use crate::{DataError, Dataset, DecodeError, FileError, Health, OpenError, OpenReached};
 
 /// Incremented whenever the copies' pixels change.
 const VERSION: u32 = 2;
@@ -97,17 +97,14 @@ impl Reading {
     ///
     /// # Errors
     /// Those of [`decode`](crate::decode()). The reason names an unreadable copy, but never the image.
-    pub fn read(&self, image: &Path, demand: Demand) -> Result<Picture, String> {
+    pub fn read(&self, image: &Path, demand: Demand) -> Result<Picture, DecodeError> {
         match self {
             Reading::Files => decode_as(image, demand),
             Reading::Copies(_) => {
                 let file = self.path(image);
-                decode_as(file, demand).map_err(|reason| {
-                    if file == image {
-                        return reason;
-                    }
-                    let copy = file.display();
-                    format!("its copy {copy} cannot be read ({reason}); the next run makes it again")
+                decode_as(file, demand).map_err(|error| match file == image {
+                    true => error,
+                    false => DecodeError::Copy { path: file.to_path_buf(), error: Box::new(error) },
                 })
             }
             Reading::AsCopies(_) => self.read_bytes(&read(image)?, demand),
@@ -118,9 +115,9 @@ impl Reading {
     ///
     /// # Errors
     /// Those of [`decode`](crate::decode()).
-    pub fn read_bytes(&self, bytes: &[u8], demand: Demand) -> Result<Picture, String> {
+    pub fn read_bytes(&self, bytes: &[u8], demand: Demand) -> Result<Picture, DecodeError> {
         if bytes.is_empty() {
-            return Err("the file is empty (0 bytes)".to_string());
+            return Err(DecodeError::Empty);
         }
         guarded(|| match self {
             Reading::AsCopies(side) => {
@@ -139,7 +136,7 @@ impl Reading {
     ///
     /// # Errors
     /// An image that cannot be scaled or compressed.
-    pub fn reread(&self, image: &RgbImage, demand: Demand) -> Result<Option<Picture>, String> {
+    pub fn reread(&self, image: &RgbImage, demand: Demand) -> Result<Option<Picture>, DecodeError> {
         match self {
             Reading::AsCopies(side) if is_larger(image, *side) => {
                 guarded(|| decode_bytes_as(&scaled_jpeg(image, *side as usize)?, demand)).map(Some)
@@ -244,10 +241,11 @@ impl Copies {
     /// Writes the copy of an image and returns its path, or `None` if the image needs no copy. The name is the digest of
     /// the bytes that the copy was made from, even if they differ from those that preflight saw.
     fn make_one(&self, image: &Path) -> Result<Option<PathBuf>, OpenError> {
-        let broken = |reason: String| {
-            let since = "it was sound when the images were checked, so it has changed since: put it right, or start again, \
-                         and it is checked anew";
-            DataError::one(Finding::broken_image(image, &format!("{reason}; {since}")))
+        let broken = |reason: DecodeError| {
+            let mut finding = Finding::broken_image(image, &reason);
+            finding.text += "; it was sound when the images were checked, so it has changed since: put it right, or start \
+                             again, and it is checked anew";
+            DataError::one(finding)
         };
         let bytes = read(image).map_err(broken)?;
         let (decoded, _) = guarded(|| decode_noted(&bytes, self.bits)).map_err(broken)?;
@@ -318,13 +316,13 @@ fn digest(bytes: &[u8]) -> [u8; DIGEST] {
     digest
 }
 
-fn scaled_jpeg(image: &RgbImage, side: usize) -> Result<Vec<u8>, String> {
+fn scaled_jpeg(image: &RgbImage, side: usize) -> Result<Vec<u8>, DecodeError> {
     let small = scale_min(image, side);
-    let levels = small.to_rgb().into_iter().map(|value| (value * 255.0 + 0.5) as u8).collect();
-    let small = RgbImage::from_raw(small.width() as u32, small.height() as u32, levels);
-    let small = small.ok_or("the scaled image has another size than its pixels")?;
+    let levels: Vec<u8> = small.to_rgb().into_iter().map(|value| (value * 255.0 + 0.5) as u8).collect();
     let mut bytes = Cursor::new(Vec::new());
-    JpegEncoder::new_with_quality(&mut bytes, QUALITY).encode_image(&small).map_err(|e| e.to_string())?;
+    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
+        .encode(&levels, small.width() as u32, small.height() as u32, ExtendedColorType::Rgb8)
+        .map_err(|error| DecodeError::NotCompressed { reason: error.to_string() })?;
     Ok(bytes.into_inner())
 }
 
@@ -441,7 +439,7 @@ mod tests {
         // So is an image whose copy breaks while it is used, beside the copy.
         let (image, copy) = (&dataset.train[2].path, reading.path(&dataset.train[2].path));
         std::fs::write(copy, "spoilt").unwrap();
-        let error = reading.read(image, Demand::FULL).unwrap_err();
+        let error = reading.read(image, Demand::FULL).unwrap_err().to_string();
         assert!(error.contains(&format!("its copy {} cannot be read (not an image", copy.display())), "{error}");
     }
 

@@ -10,7 +10,7 @@ use super::cache::DecodedCache;
 use super::copies::Reading;
 use crate::panics;
 use crate::transforms::{InputValue, Picture};
-use crate::{DataError, Demand, Finding, Item};
+use crate::{DataError, DecodeError, Demand, Finding, Item};
 
 /// Converts a decoded image into values. The arguments are the visit, the pixels, and the destination.
 ///
@@ -62,12 +62,12 @@ pub struct LoadedBatch<V = f32> {
 }
 
 /// An image that could not be loaded.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokenImage {
     /// Position in the batch.
     pub place: usize,
-    /// The reason, without the path.
-    pub reason: String,
+    /// Why it could not.
+    pub reason: DecodeError,
 }
 
 impl<V> LoadedBatch<V> {
@@ -85,7 +85,7 @@ impl<V> LoadedBatch<V> {
     }
 
     /// Removes the broken images from the batch and returns the index and the reason of each.
-    pub fn take_broken(&mut self) -> Vec<(usize, String)> {
+    pub fn take_broken(&mut self) -> Vec<(usize, DecodeError)> {
         let values_per_image = self.pixels.len() / self.indices.len().max(1);
         let broken = std::mem::take(&mut self.broken);
         let remove = |image: BrokenImage| {
@@ -204,7 +204,7 @@ impl<V: InputValue> Iterator for Loader<V> {
         drop(state);
         shared.room.notify_all();
         // Workers finish in any order; the reports are the same every time.
-        batch.broken.sort_unstable();
+        batch.broken.sort_unstable_by_key(|image| image.place);
         let pixels = std::mem::take(&mut *lock(&batch.pixels));
         Some(LoadedBatch { indices: shared.job.order[range].to_vec(), pixels, broken: batch.broken })
     }
@@ -269,8 +269,8 @@ impl<V: InputValue> Shared<V> {
         }
     }
 
-    /// Fills `values` with an image. The error names the file.
-    fn load(&self, visit: Visit, values: &mut [V]) -> Result<(), String> {
+    /// Fills `values` with an image.
+    fn load(&self, visit: Visit, values: &mut [V]) -> Result<(), DecodeError> {
         let index = visit.index;
         let path = &self.job.items[index].path;
         let read = || self.job.reading.read(path, self.job.demand);
@@ -280,7 +280,7 @@ impl<V: InputValue> Shared<V> {
         };
         values.fill(V::default());
         catch_unwind(AssertUnwindSafe(|| (self.job.load)(visit, &image, values)))
-            .map_err(|panic| format!("loading it panicked: {}", panics::text_of(&*panic)))
+            .map_err(|panic| DecodeError::LoadPanicked { message: panics::text_of(&*panic).to_string() })
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Described, together};
 use crate::progress::StopSignal;
 use crate::row::SourceRow;
 use crate::splits::better;
-use crate::{Dataset, opening};
+use crate::{Dataset, DecodeError, opening};
 
 /// What is the same for every fold of a run that holds each out in turn: the first fold that is checked finds it out, and the
 /// others take it over. The images must not change meanwhile.
@@ -20,7 +20,7 @@ pub struct AcrossFolds(OnceLock<Health>);
 
 impl AcrossFolds {
     /// Fills in what concerns all folds, as `find` finds it, without the files that cannot be decoded, unless another fold has.
-    pub(super) fn fill(&self, find: impl FnOnce(&[(PathBuf, String)]) -> Health, health: &mut Health) {
+    pub(super) fn fill(&self, find: impl FnOnce(&[(PathBuf, DecodeError)]) -> Health, health: &mut Health) {
         let found = self.0.get_or_init(|| find(&health.skipped)).clone();
         let Health { near, removable, together, cut, unmeasured, lacking, .. } = found;
         health.cut = Truncated { near: cut.near, ..health.cut };
@@ -45,7 +45,7 @@ pub(super) fn in_turn(data: &Data, is_one_of_all: bool) -> Option<Data> {
 pub(super) fn find(
     data: &Data,
     dataset: &Dataset,
-    skipped: &[(PathBuf, String)],
+    skipped: &[(PathBuf, DecodeError)],
     (looks, are_all): (&Described, bool),
     stop: &StopSignal,
 ) -> Health {
@@ -60,7 +60,13 @@ pub(super) fn find(
 }
 
 /// Finds the classes of which all folds, or some, hold out no image.
-fn measure(valid: &Valid, classes: &[String], rows: &[SourceRow], skipped: &[(PathBuf, String)], health: &mut Health) {
+fn measure(
+    valid: &Valid,
+    classes: &[String],
+    rows: &[SourceRow],
+    skipped: &[(PathBuf, DecodeError)],
+    health: &mut Health,
+) {
     let skipped: HashSet<&Path> = skipped.iter().map(|(path, _)| path.as_path()).collect();
     let mut without = vec![Vec::new(); classes.len()];
     let mut folds = 0;
@@ -102,10 +108,10 @@ mod tests {
         };
         let (across, mut searches) = (AcrossFolds::default(), Vec::new());
         for (fold, images) in [40, 41, 42].into_iter().enumerate() {
-            let skipped = vec![(path(["c", "d", "e"][fold]), "no image".to_string())];
+            let skipped = vec![(path(["c", "d", "e"][fold]), DecodeError::Empty)];
             let cut = Truncated { identical: true, ..Truncated::default() };
             let mut health = Health { images, skipped: skipped.clone(), cut, ..Health::default() };
-            let search = |skipped: &[(PathBuf, String)]| {
+            let search = |skipped: &[(PathBuf, DecodeError)]| {
                 searches.push(skipped.to_vec());
                 found.clone()
             };
@@ -115,6 +121,6 @@ mod tests {
             assert_eq!((&health.near, &health.removable), (&found.near, &found.removable));
             assert_eq!((&health.unmeasured, &health.lacking), (&found.unmeasured, &lacking));
         }
-        assert_eq!(searches, [vec![(path("c"), "no image".to_string())]]);
+        assert_eq!(searches, [vec![(path("c"), DecodeError::Empty)]]);
     }
 }

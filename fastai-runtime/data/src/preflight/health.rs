@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::labels::FarLabels;
 use super::sizes::Sizes;
+use crate::DecodeError;
 use crate::decode::Remark;
 
 /// Preflight's observations about a data set that training can use.
@@ -18,7 +19,7 @@ pub struct Health {
     /// Files decoded; the others were known from an earlier run.
     pub decoded: usize,
     /// Files left out because they cannot be decoded, with the reason.
-    pub skipped: Vec<(PathBuf, String)>,
+    pub skipped: Vec<(PathBuf, DecodeError)>,
     /// Training images left out because a validation image has identical bytes, with that image.
     pub dropped: Vec<[PathBuf; 2]>,
     /// Training images kept although a validation image has identical bytes, with that image.

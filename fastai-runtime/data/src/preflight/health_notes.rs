@@ -6,6 +6,7 @@ use fastai_dsl::Valid;
 
 use super::health::{FoldsWithout, Health, Together};
 use super::labels::FarLabels;
+use crate::DecodeError;
 use crate::findings::{names, number, shorten};
 use crate::names::first_names;
 
@@ -110,7 +111,7 @@ impl HealthNotes<'_> {
     }
 
     fn skipped(&self) -> Option<String> {
-        let of_file = |(path, reason): &(PathBuf, String)| format!("{}: {reason}", self.below(path));
+        let of_file = |(path, reason): &(PathBuf, DecodeError)| format!("{}: {reason}", self.below(path));
         let list: Vec<String> = self.health.skipped.iter().map(of_file).collect();
         (!list.is_empty()).then(|| {
             let images = number(list.len(), "image cannot be decoded and is", "images cannot be decoded and are");

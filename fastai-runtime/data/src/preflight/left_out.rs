@@ -9,7 +9,7 @@ use super::health::Health;
 use crate::finding::{DataPart, FindingKind};
 use crate::findings::{Findings, names, shorten};
 use crate::splits::holdout;
-use crate::{Dataset, Item};
+use crate::{Dataset, DecodeError, Item};
 
 /// The number of images that a message names for each reason.
 const NAMED: usize = 3;
@@ -17,7 +17,7 @@ const NAMED: usize = 3;
 /// Why an image is left out.
 enum Reason {
     /// It cannot be decoded, for this reason.
-    Broken(String),
+    Broken(DecodeError),
     /// This validation image has the same bytes.
     Twin(PathBuf),
 }
@@ -31,8 +31,9 @@ pub(crate) struct LeftOut {
 
 impl LeftOut {
     /// Removes the broken images from the data set, each with its reason.
-    pub(crate) fn broken(&mut self, dataset: &mut Dataset, broken: &[(PathBuf, String)]) {
-        let reasons: HashMap<&Path, &String> = broken.iter().map(|(path, reason)| (path.as_path(), reason)).collect();
+    pub(crate) fn broken(&mut self, dataset: &mut Dataset, broken: &[(PathBuf, DecodeError)]) {
+        let reasons: HashMap<&Path, &DecodeError> =
+            broken.iter().map(|(path, reason)| (path.as_path(), reason)).collect();
         let reason = |item: &Item| reasons.get(item.path.as_path()).copied();
         for (side, left) in [(&mut dataset.train, &mut self.train), (&mut dataset.valid, &mut self.valid)] {
             for item in std::mem::take(side) {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use image::RgbImage;
 
+use crate::DecodeError;
 use crate::decode::{Remark, decode_noted, guarded, read};
 
 /// Thumbnail columns: one more than the hash has, which compares neighbours.
@@ -57,8 +58,8 @@ impl Looks {
     /// Decodes the file at `path` like [`decode`](crate::decode()).
     ///
     /// # Errors
-    /// The reason, without the path.
-    pub(crate) fn of(path: &Path, bits: u32) -> Result<(Looks, Option<Remark>), String> {
+    /// Those of [`decode`](crate::decode()).
+    pub(crate) fn of(path: &Path, bits: u32) -> Result<(Looks, Option<Remark>), DecodeError> {
         let bytes = read(path)?;
         let (image, remark) = guarded(|| decode_noted(&bytes, bits))?;
         let mut digest = [0; 16];

@@ -15,7 +15,7 @@ use crate::finding::{Finding, FindingKind};
 use crate::findings::Findings;
 use crate::progress::{Progress, Silent, StopSignal};
 use crate::random::{Stream, below};
-use crate::{Dataset, Item, OpenError, OpenReached};
+use crate::{Dataset, DecodeError, Item, OpenError, OpenReached};
 
 mod across_folds;
 mod health;
@@ -38,7 +38,7 @@ pub use sizes::Sizes;
 
 /// The description of every file that can be decoded, the other files with their errors, and the number of files that were
 /// not known before.
-type Decoded = (Described, Vec<(PathBuf, String)>, usize);
+type Decoded = (Described, Vec<(PathBuf, DecodeError)>, usize);
 
 /// The descriptions of images, by path.
 type Described = HashMap<PathBuf, Arc<Looks>>;
@@ -221,7 +221,7 @@ impl<'a> Preflight<'a> {
             };
             let advice = format!("{} of {} images cannot be decoded: {advice}", broken.len(), paths.len());
             let count = FindingKind::Unusable { count: broken.len(), of: paths.len() };
-            let finding = |(path, reason): &(PathBuf, String)| Finding::broken_image(path, reason);
+            let finding = |(path, reason): &(PathBuf, DecodeError)| Finding::broken_image(path, reason);
             findings.extend("broken images", broken.iter().map(finding).collect());
             findings.push(count, advice);
         }
@@ -261,7 +261,7 @@ impl<'a> Preflight<'a> {
         let is_whole = self.limit.is_none() && health.unseen == 0;
         let in_turn = data.and_then(|data| across_folds::in_turn(data, self.across.is_some()));
         if let Some(data) = in_turn.as_ref().filter(|_| findings.is_empty()) {
-            let find = |skipped: &[(PathBuf, String)]| {
+            let find = |skipped: &[(PathBuf, DecodeError)]| {
                 across_folds::find(data, dataset, skipped, (looks, is_whole), self.stop)
             };
             self.across.unwrap_or(&AcrossFolds::default()).fill(find, health);

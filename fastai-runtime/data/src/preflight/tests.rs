@@ -64,7 +64,8 @@ fn all_broken_images_are_named_in_one_error() {
     let error = findings(check(&mut dataset, None, &mut Silent));
     assert_eq!(error.findings.len(), 22);
     assert!(error.findings[0].text.contains("10.png: not an image"), "{error}");
-    assert_eq!(error.findings[0].kind, FindingKind::BrokenImage { path: folder.path().join("10.png") });
+    let (path, reason) = (folder.path().join("10.png"), DecodeError::UnknownFormat);
+    assert_eq!(error.findings[0].kind, FindingKind::BrokenImage { path, reason });
     assert_eq!(error.findings[20].text, "and 10 more broken images");
     assert!(error.findings[21].text.starts_with("30 of 40 images cannot be decoded"), "{error}");
     assert_eq!(error.findings[21].kind, FindingKind::Unusable { count: 30, of: 40 });

@@ -144,14 +144,14 @@ impl<'a> Header<'a> {
                     self.frame(segment)?;
                 }
                 0xc4 => self.tables(segment).ok_or(Unfit::Unread("a Huffman table is invalid"))?,
-                0xc3 | 0xc7 => return Err(Unfit::Unread("it is lossless, which this program does not read")),
+                0xc3 | 0xc7 => return Err(Unfit::Unsupported("it is lossless, which this program does not read")),
                 0xc9..=0xcb | 0xcd..=0xcf => {
-                    return Err(Unfit::Unread(
+                    return Err(Unfit::Unsupported(
                         "its coding is arithmetic, which this program does not read; write it again (`jpegtran`)",
                     ));
                 }
                 0xc5 | 0xc6 | 0xde | 0xdf => {
-                    return Err(Unfit::Unread("it is hierarchical, which this program does not read"));
+                    return Err(Unfit::Unsupported("it is hierarchical, which this program does not read"));
                 }
                 0xdb => self.quantisation(segment).ok_or(Unfit::Unread("a quantisation table is invalid"))?,
                 0xdd => {
@@ -216,7 +216,7 @@ impl<'a> Header<'a> {
         let (&[precision, h1, h0, w1, w0, count], mut rest) = segment.split_first_chunk::<6>().ok_or(INVALID)?;
         let count = usize::from(count);
         if precision == 12 {
-            return Err(Unfit::Unread("its samples have 12 bits, which this program does not read"));
+            return Err(Unfit::Unsupported("its samples have 12 bits, which this program does not read"));
         }
         if !matches!(count, 1 | 3 | 4) {
             return Err(Unfit::Unread("it has neither one nor three nor four components"));
@@ -245,7 +245,7 @@ impl<'a> Header<'a> {
         let whole = self.components.iter().all(|c| h.is_multiple_of(c.h) && v.is_multiple_of(c.v));
         whole
             .then_some(())
-            .ok_or(Unfit::Unread("its chroma is sampled by a fraction, which this program does not read"))
+            .ok_or(Unfit::Unsupported("its chroma is sampled by a fraction, which this program does not read"))
     }
 
     fn tables(&mut self, mut segment: &'a [u8]) -> Option<()> {

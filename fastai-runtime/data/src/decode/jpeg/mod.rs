@@ -31,12 +31,12 @@ const MOST_LEFT: u64 = 24;
 /// Why this decoder returns no image.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unfit {
-    /// No reduction applies.
-    Unreduced,
     /// The file ends before its end marker.
     Truncated,
-    /// The headers are invalid, or of a kind that is not read, for this reason.
+    /// The headers are invalid, for this reason.
     Unread(&'static str),
+    /// The JPEG is of a kind that is not read, for this reason.
+    Unsupported(&'static str),
     /// The image has so many pixels a row and rows.
     TooLarge(usize, usize),
     /// The headers are right and the coded data are not, for this reason.
@@ -59,22 +59,27 @@ pub(super) fn decode(bytes: &[u8], fits: Fits) -> Result<Decoded, Unfit> {
 }
 
 /// Like [`decode`], at a half, a quarter or an eighth of the side lengths, as far as the shorter side keeps at least
-/// `shorter` pixels; `Unreduced` if no reduction does, or if the file is progressive, or neither grey nor YCbCr with full or
+/// `shorter` pixels; `None` if no reduction does, or if the file is progressive, or neither grey nor YCbCr with full or
 /// halved chroma.
 ///
 /// If a side is not a multiple of the reduction, the last pixels cover the image only in part. Such an image is reduced
 /// only if it is stored `upright`.
-pub(super) fn decode_reduced(bytes: &[u8], fits: Fits, shorter: usize, upright: bool) -> Result<Picture, Unfit> {
+pub(super) fn decode_reduced(
+    bytes: &[u8],
+    fits: Fits,
+    shorter: usize,
+    upright: bool,
+) -> Result<Option<Picture>, Unfit> {
     let (header, scan) = header_of(bytes, fits)?;
     let (height, width) = (header.height, header.width);
     let scale = Reduction::REDUCED.into_iter().find(|scale| {
         let whole = |side: usize| (side * scale.0).is_multiple_of(8);
         height.min(width) * scale.0 >= 8 * shorter.max(SHORTEST) && (upright || whole(height) && whole(width))
     });
-    let Some(scale) = scale.filter(|_| header.is_plain() && !header.progressive) else { return Err(Unfit::Unreduced) };
+    let Some(scale) = scale.filter(|_| header.is_plain() && !header.progressive) else { return Ok(None) };
     let pixels = decode_header(header, scan, scale)?.image;
     let extent = |side: usize| (side * scale.0) as f64 / 8.0;
-    Ok(Picture::new(pixels, extent(height), extent(width)))
+    Ok(Some(Picture::new(pixels, extent(height), extent(width))))
 }
 
 /// Whether an image of this width and height, pixels, is decoded.
@@ -473,8 +478,9 @@ mod tests {
         let (height, width) = (shape[0] as u32, shape[1] as u32);
         let full = decode(&file, small).unwrap().image;
         assert_eq!((full.height().div_ceil(8), full.width().div_ceil(8)), (height, width));
-        let extent =
-            |shorter: u32| decode_reduced(&file, small, shorter as usize, true).ok().map(|picture| picture.extent());
+        let extent = |shorter: u32| {
+            decode_reduced(&file, small, shorter as usize, true).unwrap().map(|picture| picture.extent())
+        };
         let reduced =
             |by: u32| Some((f64::from(full.height()) / f64::from(by), f64::from(full.width()) / f64::from(by)));
         let shorter = full.width().min(full.height());
