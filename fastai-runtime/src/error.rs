@@ -175,12 +175,14 @@ pub enum SuppliedError {
     },
     /// The loss of an image is NaN, though the network's answers are finite.
     #[error(
-        "`Criterion::of_images` of the program's loss returned NaN for validation image {image} (from 0), though all logits are \
+        "`Criterion::of_images` of the program's loss returned NaN for image {image} (from 0) of {images}, though all logits are \
          finite: return a number"
     )]
     LossNaN {
-        /// The number of the image, from 0.
+        /// The number of the image among them, from 0.
         image: usize,
+        /// The number of images.
+        images: usize,
     },
     /// A metric of the program has no column of its own.
     #[error(

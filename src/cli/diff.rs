@@ -362,13 +362,7 @@ mod tests {
 
     #[test]
     fn the_data_are_compared_by_their_digests() {
-        let part = |labels: &str| PartFingerprint {
-            images: 3,
-            labels: labels.into(),
-            content: "c".into(),
-            read: 3,
-            ..PartFingerprint::default()
-        };
+        let part = |labels: &str| PartFingerprint { images: 3, labels: labels.into(), content: "c".into(), read: 3 };
         let summary = |labels: &str, classes: &[&str]| Summary {
             data: Some(DataFingerprint { train: part(labels), ..DataFingerprint::default() }),
             classes: classes.iter().map(ToString::to_string).collect(),

@@ -70,10 +70,7 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     let is_ensemble = !predictor.folds().is_empty();
     let all =
         args.data.is_some() && (is_ensemble || holds_out_none || engine::lies_by_class(&recipe, &predictor, &root));
-    let own = recipe.data().root_in(&args.model.directory()?);
-    // In a folder a class, without what the recipe has around them.
-    let is_train = matches!(&recipe.data().source, Source::Folders { train } if is_same(&own.join(train), &root));
-    let own_data = is_same(&own, &root) || all && is_train;
+    let own_data = is_same(&recipe.data().root_in(&args.model.directory()?), &root);
     let run = args.model.folder().map(|folder| ModelRun { folder, own_data });
     let validated = match run {
         Some(run) => engine::validate_of_run(&recipe, &predictor, run, &root, all, limits, watch)?,

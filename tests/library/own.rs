@@ -51,6 +51,9 @@ fn a_loss_and_a_metric_of_ones_own_train_and_measure() {
     assert_eq!(again.evaluation.metrics[1].value, last.metrics[1].value);
     let without = Trained::<Chips>::load(run).unwrap().validate().unwrap().plain.evaluation;
     assert!(without.val_loss.is_nan() && without.metrics.len() == 1);
+    let few = RunOptions { loss: Some(Arc::new(Changed(|losses| losses[..2].to_vec()))), ..here(&scratch, "run") };
+    let error = Trained::<Chips>::load(run).unwrap().measuring_with(&few).validate().unwrap_err().to_string();
+    assert!(error.contains("returned 2 losses for 307 images"), "{error}");
     let error = stderr(fastai(&scratch).arg("run").arg(run.join("recipe.recipe")), 1);
     assert!(error.contains("loss of a Rust program (`loss: given`)"), "{error}");
 }
@@ -92,8 +95,10 @@ fn a_loss_gives_each_image_a_number() {
             .to_string()
     };
     let few = error("few", |losses| losses[..2].to_vec());
-    assert!(few.contains("returned 2 losses for 307 images"), "{few}");
+    assert!(few.contains("returned 2 losses for "), "{few}");
     let nan =
         error("nan", |losses| losses.iter().enumerate().map(|(i, x)| if i == 3 { f64::NAN } else { *x }).collect());
-    assert!(nan.contains("returned NaN for validation image 3"), "{nan}");
+    assert!(nan.contains("returned NaN for image 3 (from 0) of "), "{nan}");
+    let folders = ["few", "nan"].map(|name| scratch.path().join(name));
+    assert!(!folders.iter().any(|folder| folder.exists()), "nothing was trained");
 }

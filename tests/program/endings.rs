@@ -132,6 +132,17 @@ fn held_out_images_of_a_changed_copy_are_compared_with_those_of_the_run() {
     copy_chips(&turned, 0..24, |image| format!("{}.jpg", 200 - image));
     let said = held_out(&turned);
     assert!(said.contains("the run trained on"), "{said}");
+
+    // A damaged record of the training images is an error, and one that is gone is said to be.
+    let record = run.join("trained_images.bin");
+    let whole = fs::read(&record).unwrap();
+    fs::write(&record, &whole[..whole.len() - 8]).unwrap();
+    let said = stderr(fastai(&scratch).args(["validate", "--data"]).arg(&turned).arg(&run), 1);
+    assert!(said.contains("trained_images.bin: its content does not match its digest; without the file"), "{said}");
+    fs::remove_file(&record).unwrap();
+    let said = held_out(&turned);
+    let unknown = "whether the run trained on these images is not known: its folder has no `trained_images.bin`";
+    assert!(said.contains(unknown), "{said}");
 }
 
 #[test]

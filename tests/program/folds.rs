@@ -113,6 +113,24 @@ fn the_ensemble_of_a_run_predicts_submits_and_validates() {
     assert_eq!(said.matches(changed).count(), 1, "an image is held out by one fold: {said}");
     fs::write(&image, before).unwrap();
 
+    // In its own folder, those that were added since are not among those that its networks have seen.
+    let globe = Path::new(ROOT).join("examples/data/globe");
+    let (table, images) = (elsewhere.join("train_v2.csv"), elsewhere.join("train-jpg"));
+    let rows = fs::read_to_string(&table).unwrap();
+    let (_, tags) = rows.lines().nth(1).unwrap().split_once(',').unwrap();
+    let all = fs::read_to_string(globe.join("train_v2.csv")).unwrap();
+    let added: Vec<&str> = all.lines().skip(61).take(5).map(|row| row.split_once(',').unwrap().0).collect();
+    let mut more = rows.clone();
+    for name in &added {
+        fs::copy(globe.join(format!("train-jpg/{name}.jpg")), images.join(format!("{name}.jpg"))).unwrap();
+        more += &format!("\n{name},{tags}");
+    }
+    fs::write(&table, more).unwrap();
+    let said = stderr(fastai(&scratch).args(["validate", "--data"]).arg(&elsewhere).arg(&out), 0);
+    assert!(said.contains("the run trained on 60 of these 65 images, by their contents, so this is a poor"), "{said}");
+    fs::write(&table, rows).unwrap();
+    added.iter().for_each(|name| fs::remove_file(images.join(format!("{name}.jpg"))).unwrap());
+
     let message = stderr(fastai(&scratch).arg("export").arg(&out), 1);
     assert!(message.contains("ensemble of 3 networks") && message.contains("RUN/folds/1"), "{message}");
     fastai(&scratch).arg("export").arg(out.join("folds/1")).assert().success();

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Recipe, Source, Valid};
+use fastai_dsl::{Recipe, Source};
 
 use super::data_digest::fingerprint_of_files;
 use super::measured_data::{lies_by_class, renumber};
-use super::trained_images::{TrainedImages, trained_on_these};
+use super::trained_images::TrainedImages;
+use super::trained_record::TrainedRecord;
 use crate::RunError;
 use crate::data::{Dataset, id_prefix};
 use crate::predict::Predictor;
@@ -27,7 +28,7 @@ pub struct ModelRun<'a> {
 /// they should be the same. Numbers labels by the model's classes.
 ///
 /// # Errors
-/// A summary that is broken or was edited; [`RunError::Stopped`].
+/// A summary or a record of the training images that is broken or was edited; [`RunError::Stopped`].
 pub(super) fn note_held_out(
     run: ModelRun<'_>,
     predictor: &Predictor,
@@ -45,7 +46,7 @@ pub(super) fn note_held_out(
 /// the model's classes.
 ///
 /// # Errors
-/// A summary that is broken or was edited; [`RunError::Stopped`].
+/// A summary or a record of the training images that is broken or was edited; [`RunError::Stopped`].
 pub(super) fn note_trained(
     run: ModelRun<'_>,
     recipe: &Recipe,
@@ -54,17 +55,11 @@ pub(super) fn note_trained(
     dataset: &mut Dataset,
     watch: Watch<'_>,
 ) -> Result<(), RunError> {
-    let Watch { progress, stop } = watch;
-    let trained_all = !predictor.folds().is_empty() || matches!(recipe.data().valid, Valid::None | Valid::Folder(_));
-    if run.own_data && trained_all {
-        progress.note(&trained_on_these(predictor, dataset.valid.len()));
-        return Ok(());
-    }
     let below = match &recipe.data().source {
         Source::Folders { train } if lies_by_class(recipe, predictor, root) => id_prefix(train),
         _ => String::new(),
     };
-    note_recognised(run, predictor, dataset, &below, Watch { progress, stop })
+    note_recognised(run, predictor, dataset, &below, watch)
 }
 
 /// Notes on how many of the validation images of `dataset` the run trained, as [`TrainedImages::remarks`] tells them.
@@ -77,7 +72,14 @@ fn note_recognised(
 ) -> Result<(), RunError> {
     let Watch { progress, stop } = watch;
     renumber(dataset, predictor.classes())?;
-    let Some(trained) = TrainedImages::of(run.folder, predictor)? else { return Ok(()) };
+    let Some(trained) = TrainedImages::of(run.folder, predictor)? else {
+        progress.note(&format!(
+            "whether the run trained on these images is not known: its folder has no `{}`, which earlier versions did not \
+             write",
+            TrainedRecord::FILE
+        ));
+        return Ok(());
+    };
     let remarks = trained.remarks(&dataset.valid, below, predictor, Watch { progress: &mut *progress, stop })?;
     remarks.iter().for_each(|remark| progress.note(remark));
     Ok(())
@@ -116,7 +118,7 @@ fn difference(began: &PartFingerprint, dataset: &Dataset) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use fastai_dsl::TaskKind;
+    use fastai_dsl::{TaskKind, Valid};
 
     use super::*;
     use crate::data::{Item, Target};

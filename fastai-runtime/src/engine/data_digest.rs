@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Health, Item, Target};
 use crate::names::first_names;
-use crate::report::{DataFingerprint, PartFingerprint, Sketch};
+use crate::report::{DataFingerprint, PartFingerprint};
 
 /// A digest of a data set: names, labels and the content of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,14 +35,16 @@ impl DataDigest {
     /// What the summary keeps of it, which outlives the run. Its images are those of `dataset`.
     pub(super) fn fingerprint(&self, dataset: &Dataset, health: &Health) -> DataFingerprint {
         let [train, valid, test] = &self.parts;
-        let trained = train.fingerprint(&dataset.train, health);
-        // The sketch of some contents would not tell whether the run trained on an image.
-        let content_sketch = if trained.read == trained.images { train.sketch(1) } else { Sketch::default() };
         DataFingerprint {
-            train: PartFingerprint { labels_sketch: train.sketch(0), content_sketch, ..trained },
+            train: train.fingerprint(&dataset.train, health),
             valid: valid.fingerprint(&dataset.valid, health),
             test: test.fingerprint(&dataset.test, health),
         }
+    }
+
+    /// The digests of each training image, of its id and label and of its file's content, in the order of the images.
+    pub(super) fn of_training_images(&self) -> &[[[u8; 8]; 2]] {
+        &self.parts[0].images
     }
 
     /// Returns the differences between the run's data and `now` in words, one per line.
@@ -66,25 +68,12 @@ impl PartDigest {
     }
 
     fn fingerprint(&self, items: &[Item], health: &Health) -> PartFingerprint {
-        let of_all = |which: usize| {
-            let mut hash = blake3::Hasher::new();
-            for image in &self.images {
-                hash.update(&image[which]);
-            }
-            hash.finalize().to_hex()[..32].to_string()
-        };
         PartFingerprint {
             images: self.images.len(),
-            labels: of_all(0),
-            content: of_all(1),
+            labels: digest_of_all(self.images.iter().map(|image| &image[0])),
+            content: digest_of_all(self.images.iter().map(|image| &image[1])),
             read: items.iter().filter(|item| health.content(&item.path).is_some()).count(),
-            ..PartFingerprint::default()
         }
-    }
-
-    /// The sketch of the ids and labels (0) or of the contents (1).
-    fn sketch(&self, which: usize) -> Sketch {
-        Sketch::of(self.images.iter().map(|image| image[which]))
     }
 
     fn difference(&self, now: &PartDigest) -> Option<String> {
@@ -119,6 +108,15 @@ pub(super) fn fingerprint_of_files(items: &[Item]) -> PartFingerprint {
     let images = items.par_iter().map(|item| [labelled("", item), content_of_file(item)]).collect();
     let digest = PartDigest { images, ids: items.iter().map(|item| item.id.clone()).collect() };
     PartFingerprint { read: items.len(), ..digest.fingerprint(items, &Health::default()) }
+}
+
+/// The digest of digests in this order, as a fingerprint has it.
+pub(super) fn digest_of_all<'d>(digests: impl IntoIterator<Item = &'d [u8; 8]>) -> String {
+    let mut hash = blake3::Hasher::new();
+    for digest in digests {
+        hash.update(digest);
+    }
+    hash.finalize().to_hex()[..32].to_string()
 }
 
 /// The digest of an image's id, after the folder `below` (which ends with a slash, or is empty), and of its label.

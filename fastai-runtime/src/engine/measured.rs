@@ -4,6 +4,7 @@ use fastai_dsl::{LossSpec, Metric, MetricKind, Source, TaskKind, Threshold};
 use rand::Rng;
 
 use crate::data::{Dataset, Finding, FindingKind, Health, Item, Target};
+use crate::error::SuppliedError;
 use crate::metrics::{
     self, Measure, Probabilities, Thresholds, Truth, absolute_errors, bootstrap, by_chance, class_table, confusion,
     constant_answer, constant_number, f2_of_images, mean, tag_table, thresholds_by,
@@ -33,9 +34,16 @@ impl Look {
     }
 
     /// The mean over plain predictions and `n_aug` augmented ones.
-    pub(super) fn averaged(probabilities: Probabilities, n_aug: u32, loss: Option<&Loss>) -> Self {
-        let loss = loss.map_or(f64::NAN, |loss| loss.of_predictions(&probabilities));
-        Look { probabilities, loss, trn_loss: None, made: TtaWeights::new(n_aug).describe(), chosen: None }
+    ///
+    /// # Errors
+    /// A loss that does not give each image a number.
+    pub(super) fn averaged(
+        probabilities: Probabilities,
+        n_aug: u32,
+        loss: Option<&Loss>,
+    ) -> Result<Self, SuppliedError> {
+        let loss = loss.map_or(Ok(f64::NAN), |loss| loss.of_predictions(&probabilities))?;
+        Ok(Look { probabilities, loss, trn_loss: None, made: TtaWeights::new(n_aug).describe(), chosen: None })
     }
 
     /// The predictions of all folds, one after the other; `None` if their outputs differ. The loss is the mean over the images,
@@ -181,10 +189,13 @@ pub(super) fn baseline(train: &Truth, valid: &Truth, names: &[String], source: &
 /// Returns the mean loss of a constant answer on the training images: of the shares of the labels, or of the median or the mean
 /// number, whichever is better. For the losses of the tasks it is the best one: the entropy of the labels, or the mean distance
 /// from the median. Losses with class weights count the classes equally.
-pub(super) fn constant_loss(loss: &Loss, spec: LossSpec, classes: usize, weighted: bool) -> f64 {
+///
+/// # Errors
+/// A loss that does not give each image a number.
+pub(super) fn constant_loss(loss: &Loss, spec: LossSpec, classes: usize, weighted: bool) -> Result<f64, SuppliedError> {
     let train = loss.truth();
     if spec != LossSpec::of_task(train.task()) {
-        return constant_loss_of(loss, spec, classes, weighted).max(1e-6);
+        return Ok(constant_loss_of(loss, spec, classes, weighted)?.max(1e-6));
     }
     let entropy = |share: f64| if share > 0.0 { -share * share.ln() } else { 0.0 };
     let loss = match train {
@@ -204,11 +215,11 @@ pub(super) fn constant_loss(loss: &Loss, spec: LossSpec, classes: usize, weighte
         Truth::Values(values) => constant_number(values, values).map_or(0.0, |(_, distance)| distance),
     };
     // One class, or equal numbers: any answer is right, and no loss is high.
-    loss.max(1e-6)
+    Ok(loss.max(1e-6))
 }
 
 /// [`constant_loss`] of a loss that has no formula, on an even sample of large sets.
-fn constant_loss_of(loss: &Loss, spec: LossSpec, classes: usize, weighted: bool) -> f64 {
+fn constant_loss_of(loss: &Loss, spec: LossSpec, classes: usize, weighted: bool) -> Result<f64, SuppliedError> {
     /// Cells of the sample.
     const CELLS: usize = 1 << 22;
     let truth = loss.truth();
@@ -238,7 +249,7 @@ fn constant_loss_of(loss: &Loss, spec: LossSpec, classes: usize, weighted: bool)
         Truth::Values(values) => {
             let median = constant_number(values, values).map_or(0.0, |(median, _)| median);
             let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
-            of(&[median]).min(of(&[mean as f32]))
+            Ok(of(&[median])?.min(of(&[mean as f32])?))
         }
     }
 }

@@ -32,6 +32,7 @@ mod survey;
 mod text_differences;
 mod trained;
 mod trained_images;
+mod trained_record;
 mod truths;
 mod validate;
 mod validated;

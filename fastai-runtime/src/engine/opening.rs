@@ -15,6 +15,7 @@ use super::sets::{Sets, class_weights, enough_to_train, open_data};
 use super::snapshot::Snapshot;
 use super::supplied::Supplied;
 use super::survey::WantedData;
+use super::trained_record::TrainedRecord;
 use super::truths::{Losses, Truths};
 use super::{RunOptions, fits_memory, keeping, measured, notes_of_parts, supplied};
 use crate::RunError;
@@ -67,6 +68,8 @@ impl<'a> Session<'a> {
         let left_out = truths.left_out(&metrics, &data.dataset.classes, opening.smoke)?;
         let class_weights = class_weights(recipe.class_weights(), &data.dataset)?;
         let baseline = truths.baseline(&data.dataset.classes, &recipe.data().source);
+        let weights_of_classes = class_weights.as_deref();
+        let losses = Losses::of(truths, recipe, own_loss.as_ref(), weights_of_classes, classes, &device.training)?;
         let mut summary = Summary { baseline, ..opening.summary(weights.as_ref(), &device, &data) };
         let notes = opening.notes(weights.as_ref(), &device, &data).into_iter();
         for note in notes.chain(notes_of_parts(&plan.stages, &parts)).chain(left_out) {
@@ -76,8 +79,9 @@ impl<'a> Session<'a> {
         let body = models::body_digest(&network);
         let kept = opening.kept(paused, data.digest, body, parts)?;
         options.place.set(kept.folder.path());
-        let weights = class_weights.as_deref();
-        let losses = Losses::of(truths, recipe, own_loss.as_ref(), weights, classes, &device.training);
+        if let Some(began) = &summary.data {
+            TrainedRecord::of(&kept.snapshot.data, &began.train).write(kept.folder.path())?;
+        }
         let mut session = Session {
             recipe,
             device: device.picked.kind,

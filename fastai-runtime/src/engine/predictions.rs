@@ -56,7 +56,7 @@ impl Session<'_> {
         let examples = self.sets.examples(part, size);
         let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
         let logits = self.learner.logits(&*examples, &Traversal::Plain, "images, final evaluation", watch)?;
-        let mean_loss = loss.of_all(&logits);
+        let mean_loss = loss.of_all(&logits)?;
         let probabilities = Probabilities::of_logits(self.recipe.task(), logits, self.learner.network().classes());
         Ok(Look::plain(probabilities, mean_loss))
     }
@@ -82,7 +82,7 @@ impl Session<'_> {
             self.summary.test = Some(found);
             if let Some((_, n_aug)) = self.recipe.last_tta() {
                 let mean = self.augmented(Part::Test, &look.probabilities, n_aug, size)?;
-                let look = Look::averaged(mean, n_aug, Some(&loss));
+                let look = Look::averaged(mean, n_aug, Some(&loss))?;
                 let found =
                     measured::evaluation(MeasuredSet::Test, &look, loss.truth(), &self.metrics, seed, &counters);
                 self.summary.test_tta = Some(found);

@@ -1,42 +1,43 @@
-//! The images that a run trained on, as its summary tells them, and how many of other images are among them.
+//! The images that a run trained on, and how many of other images are among them.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::data_digest::{content_of_file, labelled};
+use super::trained_record::TrainedRecord;
 use crate::RunError;
 use crate::data::Item;
 use crate::error::Reached;
 use crate::predict::{Predictor, fold_folder};
 use crate::progress::Watch;
-use crate::report::{Recognised, Sketch, Summary};
+use crate::report::Summary;
 
-/// Fewer recognised images than these tell no share of the others.
+/// Fewer images with the names and labels of the run's may be others, unless all have them.
 const ENOUGH: usize = 8;
-/// The same, where every image that was compared is recognised.
-const ENOUGH_OF_ALL: usize = 3;
-/// Fewer recognised images than one of so many that were compared hardly change a score.
+/// Fewer images than one of so many hardly change a score.
 const ONE_OF: usize = 20;
 /// Data sets commonly name their images by numbers below this.
 const NUMBERED: u32 = 1_000_000;
 /// Files that are read before the next look at the stop signal.
 const AT_A_TIME: usize = 1024;
 
-/// Sketches of the images that a run trained on.
+/// Digests of all images that a run trained on.
+#[derive(Default)]
 pub(super) struct TrainedImages {
     /// Of their ids and labels.
-    labels: Sketch,
-    /// Of the files' contents; empty unless the run read all of them.
-    content: Sketch,
+    labels: HashSet<[u8; 8]>,
+    /// Of the files' contents; `None` unless the run read all of them.
+    contents: Option<HashSet<[u8; 8]>>,
 }
 
 /// By what images are recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Likeness {
     Content,
-    /// Ids and labels; the run did not read every file, or too few contents were compared to tell.
+    /// Ids and labels; the run did not read every file.
     Labels,
     /// Ids and labels, of files with other content.
     LabelsAlone,
@@ -46,7 +47,8 @@ enum Likeness {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Leak {
     by: Likeness,
-    recognised: Recognised,
+    /// How many of them are recognised.
+    found: usize,
     /// The number of the images.
     of: usize,
     /// Whether they are those of the measured images that are not recognised by their contents.
@@ -54,26 +56,29 @@ struct Leak {
 }
 
 impl TrainedImages {
-    /// Those of the run in the folder `run`, of which `predictor` is a model; `None` if an earlier version ran it.
+    /// Those of the run in the folder `run`, of which `predictor` is a model, or of all folds of an ensemble; `None` if the run
+    /// did not record them.
     ///
     /// # Errors
-    /// A summary that is broken or was edited.
+    /// A summary that is broken or was edited; a record that is damaged or of another run.
     pub(super) fn of(run: &Path, predictor: &Predictor) -> Result<Option<Self>, RunError> {
-        let first = Self::recorded(run)?;
-        let is_ensemble = !predictor.folds().is_empty();
-        // The run records what its first fold trained on. What that one holds out, the second trained on.
-        let second = if is_ensemble { Self::recorded(&fold_folder(run, 2))? } else { None };
-        Ok(match (first, second) {
-            (Some(one), Some(two)) => {
-                Some(TrainedImages { labels: one.labels.with(two.labels), content: one.content.with(two.content) })
+        let folders = match predictor.networks().len() {
+            1 => vec![run.to_path_buf()],
+            folds => (1..=folds).map(|number| fold_folder(run, number)).collect(),
+        };
+        let mut all = TrainedImages { contents: Some(HashSet::new()), ..TrainedImages::default() };
+        for folder in folders {
+            let Some(data) = Summary::read(&folder)?.data else { return Ok(None) };
+            let Some(record) = TrainedRecord::read(&folder, &data.train)? else { return Ok(None) };
+            all.labels.extend(record.labels);
+            if record.contents.is_empty() {
+                all.contents = None;
             }
-            (first, _) => first,
-        })
-    }
-
-    fn recorded(run: &Path) -> Result<Option<Self>, RunError> {
-        let train = Summary::read(run)?.data.map(|data| data.train).filter(|train| !train.labels_sketch.is_empty());
-        Ok(train.map(|train| TrainedImages { labels: train.labels_sketch, content: train.content_sketch }))
+            if let Some(contents) = &mut all.contents {
+                contents.extend(record.contents);
+            }
+        }
+        Ok(Some(all))
     }
 
     /// What to say if the run trained on some of `images`, on which `predictor` is measured. Their labels are numbered by the
@@ -89,9 +94,9 @@ impl TrainedImages {
         predictor: &Predictor,
         watch: Watch<'_>,
     ) -> Result<Vec<String>, RunError> {
-        let contents = if self.content.is_empty() { None } else { Some(contents_of(images, watch)?) };
+        let contents = self.contents.as_ref().map(|_| contents_of(images, watch)).transpose()?;
         let say = |leak: Leak| match leak.by {
-            Likeness::Content if leak.recognised.found == images.len() => trained_on_these(predictor, images.len()),
+            Likeness::Content if leak.found == images.len() => trained_on_these(predictor, images.len()),
             _ => leak.told(),
         };
         Ok(self.recognised(images, below, contents.as_deref()).into_iter().map(say).collect())
@@ -101,34 +106,24 @@ impl TrainedImages {
     /// evidence, names are a hint: other images may have them too.
     fn recognised(&self, images: &[Item], below: &str, contents: Option<&[[u8; 8]]>) -> Vec<Leak> {
         let of = images.len();
-        let Some(contents) = contents else {
-            let recognised = self.labels.recognise(images.iter().map(|item| labelled(below, item)));
-            return Vec::from_iter(Leak { by: Likeness::Labels, recognised, of, others: false }.if_telling());
+        let is_named = |item: &Item| self.labels.contains(&labelled(below, item));
+        let (Some(trained), Some(contents)) = (&self.contents, contents) else {
+            let found = images.iter().filter(|item| is_named(item)).count();
+            return Vec::from_iter(Leak { by: Likeness::Labels, found, of, others: false }.if_telling());
         };
-        let same = self.content.recognise(contents.iter().copied());
-        let copies = Leak { by: Likeness::Content, recognised: same, of, others: false }.if_telling();
-        // Of a sample, that of the contents is not that of the names: which of the others are copies is not known.
-        let is_exact = same.compared == of;
-        if same.found > 0 && !is_exact {
-            return Vec::from_iter(copies);
-        }
-        let is_other = |content: &[u8; 8]| self.content.recognise([*content]).found == 0;
+        let is_other = |content: &[u8; 8]| !trained.contains(content);
         let others: Vec<&Item> =
             images.iter().zip(contents).filter(|(_, content)| is_other(content)).map(|(item, _)| item).collect();
-        let Recognised { compared, .. } = self.labels.recognise(others.iter().map(|item| labelled(below, item)));
-        let distinct = others.iter().filter(|item| !is_numbered(&item.id));
-        let found = self.labels.recognise(distinct.map(|item| labelled(below, item))).found;
-        // If as many were copies, the contents that were compared would show some.
-        let differ = is_exact || found * same.compared >= ENOUGH_OF_ALL * compared;
-        let by = if differ { Likeness::LabelsAlone } else { Likeness::Labels };
-        let recognised = Recognised { compared, found };
-        let named = Leak { by, recognised, of: others.len(), others: others.len() < of }.if_telling();
-        copies.into_iter().chain(named).collect()
+        let same = of - others.len();
+        let found = others.iter().filter(|item| !is_numbered(&item.id) && is_named(item)).count();
+        let copies = Leak { by: Likeness::Content, found: same, of, others: false };
+        let named = Leak { by: Likeness::LabelsAlone, found, of: others.len(), others: same > 0 };
+        [copies, named].into_iter().filter_map(Leak::if_telling).collect()
     }
 }
 
 /// What to say if the run of a model trained on all images that it is measured on, of which there are `images`.
-pub(super) fn trained_on_these(predictor: &Predictor, images: usize) -> String {
+fn trained_on_these(predictor: &Predictor, images: usize) -> String {
     let instead = match predictor.folds().is_empty() {
         true => "",
         false => "; without `--data`, each is measured by the network that did not",
@@ -138,55 +133,40 @@ pub(super) fn trained_on_these(predictor: &Predictor, images: usize) -> String {
 }
 
 impl Leak {
-    /// Whether every image was compared.
-    fn is_exact(&self) -> bool {
-        self.recognised.compared == self.of
-    }
-
     /// Whether they are a part of the images that changes a score.
     fn is_considerable(&self) -> bool {
-        self.recognised.found * ONE_OF >= self.recognised.compared
+        self.found * ONE_OF >= self.of
     }
 
-    /// Whether what was compared tells the share of all.
-    fn tells_share(&self) -> bool {
-        let Recognised { compared, found } = self.recognised;
-        found >= ENOUGH || found == compared && (self.is_exact() || found >= ENOUGH_OF_ALL)
-    }
-
-    /// These images, if enough of them are recognised. Each content that is recognised is certain.
+    /// These images, if there are any, and what recognises them is certain or recognises many.
     fn if_telling(self) -> Option<Self> {
         let is_telling = match self.by {
-            Likeness::Content => self.is_exact() || self.is_considerable(),
-            Likeness::Labels | Likeness::LabelsAlone => self.is_considerable() && self.tells_share(),
+            Likeness::Content => true,
+            Likeness::Labels | Likeness::LabelsAlone => {
+                self.is_considerable() && (self.found >= ENOUGH || self.found == self.of)
+            }
         };
-        (self.recognised.found > 0 && is_telling).then_some(self)
+        (self.found > 0 && is_telling).then_some(self)
     }
 
     /// What to say of them.
     fn told(&self) -> String {
-        let Leak { by, recognised: Recognised { compared, found }, of, others } = *self;
-        let one = found == 1 && (self.is_exact() || !self.tells_share());
-        let these = if others { "the other" } else { "these" };
-        let share = match of {
-            1 if others => "the other image".to_string(),
-            1 => "this image".to_string(),
-            _ if self.is_exact() => format!("{found} of {these} {of} images"),
-            _ if self.tells_share() => {
-                let percent = 100.0 * found as f64 / compared as f64;
-                format!("about {percent:.0} % ({found} of {compared} compared) of {these} {of} images")
-            }
-            _ => format!("at least {found} of {these} {of} images"),
+        let Leak { by, found, of, others } = *self;
+        let share = match (of, others) {
+            (1, true) => "the other image".to_string(),
+            (1, false) => "this image".to_string(),
+            (_, true) => format!("{found} of the other {of} images"),
+            (_, false) => format!("{found} of these {of} images"),
         };
-        let by = match (by, one) {
-            (Likeness::Content, true) => "by its content",
-            (Likeness::Content, false) => "by their contents",
-            (Likeness::Labels, true) => "judging by its name and label",
-            (Likeness::Labels, false) => "judging by their names and labels",
+        let by = match (by, found) {
+            (Likeness::Content, 1) => "by its content",
+            (Likeness::Content, _) => "by their contents",
+            (Likeness::Labels, 1) => "judging by its name and label",
+            (Likeness::Labels, _) => "judging by their names and labels",
             (Likeness::LabelsAlone, _) => {
-                let alike = match one {
-                    true => "has the name and label of an image that the run trained on, but another content",
-                    false => "have the names and labels of images that the run trained on, but other contents",
+                let alike = match found {
+                    1 => "has the name and label of an image that the run trained on, but another content",
+                    _ => "have the names and labels of images that the run trained on, but other contents",
                 };
                 return format!("{share} {alike}: if they show the same, this is a poor measure of new ones");
             }
@@ -237,11 +217,10 @@ mod tests {
         numbers.map(|n| *blake3::hash(&n.to_le_bytes()).as_bytes().first_chunk().unwrap()).collect()
     }
 
-    /// What a run keeps of images with these numbers.
+    /// What is known of a run on images with these numbers.
     fn trained(prefix: &str, numbers: Range<u32>) -> TrainedImages {
-        let images = named(prefix, numbers.clone());
-        let labels = Sketch::of(images.iter().map(|item| labelled("", item)));
-        TrainedImages { labels, content: Sketch::of(contents(numbers)) }
+        let labels = named(prefix, numbers.clone()).iter().map(|item| labelled("", item)).collect();
+        TrainedImages { labels, contents: Some(contents(numbers).into_iter().collect()) }
     }
 
     fn told_of(run: &TrainedImages, images: &[Item], contents: Option<&[[u8; 8]]>) -> Vec<String> {
@@ -253,12 +232,8 @@ mod tests {
         <[String; 1]>::try_from(said).map(|[only]| only).unwrap_or_else(|said| panic!("{said:?}"))
     }
 
-    fn leak(by: Likeness, compared: usize, found: usize, of: usize) -> Leak {
-        Leak { by, recognised: Recognised { compared, found }, of, others: false }
-    }
-
     #[test]
-    fn parts_of_small_data_and_what_is_added_are_counted() {
+    fn parts_of_the_data_and_what_is_added_are_counted() {
         let run = trained("cat_", 0..200);
         let said = |numbers: Range<u32>| {
             let known = contents(numbers.clone());
@@ -282,28 +257,14 @@ mod tests {
     }
 
     #[test]
-    fn shares_of_large_data_are_estimated() {
-        let run = trained("cat_", 0..20_000);
-        let (images, contents) = (named("cat_", 10_000..30_000), contents(10_000..30_000));
-        let found = run.recognised(&images, "", Some(&contents));
-        let [found] = found[..] else { panic!("{found:?}") };
-        let share = found.recognised.found as f64 / found.recognised.compared as f64;
-        assert!(found.by == Likeness::Content && (share - 0.5).abs() < 0.1, "{found:?}");
-        let said = leak(Likeness::Labels, 15, 12, 500).told();
-        let wanted =
-            "the run trained on about 80 % (12 of 15 compared) of these 500 images, judging by their names and labels";
-        assert!(said.starts_with(wanted), "{said}");
-        assert!(run.recognised(&images[10_000..], "", Some(&contents[10_000..])).is_empty(), "foreign");
-        let telling = |compared, found| leak(Likeness::Labels, compared, found, 500).if_telling().is_some();
-        assert!(!telling(2, 2) && telling(3, 3) && !telling(10, 7) && telling(10, 8) && !telling(161, 8));
-        // A content that is recognised is certain, though it may not tell the share.
-        let said = |compared, found| leak(Likeness::Content, compared, found, 500).if_telling().map(|leak| leak.told());
-        assert!(
-            said(5, 4).unwrap().starts_with("the run trained on at least 4 of these 500 images, by their contents")
-        );
-        assert!(said(2, 1).unwrap().starts_with("the run trained on at least 1 of these 500 images, by its content"));
-        assert!(said(3, 3).unwrap().starts_with("the run trained on about 100 % (3 of 3 compared)"));
-        assert_eq!(said(161, 8), None);
+    fn a_few_copies_in_large_data_are_counted() {
+        let run = trained("cat_", 0..50_000);
+        let (images, known) = (named("dog_", 49_997..69_997), contents(49_997..69_997));
+        let said = told_of(&run, &images, Some(&known));
+        assert_eq!(said, ["the run trained on 3 of these 20000 images, by their contents"]);
+        assert!(told_of(&run, &images[3..], Some(&known[3..])).is_empty(), "foreign");
+        let of_names = |of, found| Leak { by: Likeness::Labels, found, of, others: false }.if_telling().is_some();
+        assert!(!of_names(10, 7) && of_names(10, 8) && of_names(160, 8) && !of_names(161, 8) && of_names(2, 2));
     }
 
     #[test]
@@ -337,15 +298,6 @@ mod tests {
         let [copy, others] = &said[..] else { panic!("{said:?}") };
         assert_eq!(copy, "the run trained on 1 of these 100 images, by its content");
         assert!(others.starts_with("79 of the other 99 images have the names and labels of images"), "{others}");
-        // Copies of a part of large data, of which few are in the sample of the contents.
-        let run = trained("cat_", 0..5_000);
-        for few in (0..4_992).step_by(32).map(|first| first..first + 32) {
-            let said = told_of(&run, &named("cat_", few.clone()), Some(&contents(few)));
-            assert!(said.iter().all(|said| !said.contains("other content")), "{said:?}");
-        }
-        // None of many contents is the run's, so that those of the same name are others.
-        let said = only(told_of(&run, &named("cat_", 0..5_000), Some(&contents(10_000..15_000))));
-        assert!(said.starts_with("about 100 % (") && said.contains("but other contents"), "{said}");
     }
 
     #[test]
@@ -353,13 +305,14 @@ mod tests {
         let run = trained("cat/", 0..100);
         let (images, other) = (named("cat/", 0..100), contents(1_000..1_100));
         assert!(told_of(&run, &images, Some(&other)).is_empty());
+        let run = TrainedImages { contents: None, ..run };
         let said = only(told_of(&run, &images, None));
         assert!(said.starts_with("the run trained on 100 of these 100 images, judging by their names"), "{said}");
-        let found = |images: &[Item]| run.recognised(images, "", None).first().map(|leak| leak.recognised.found);
+        let found = |images: &[Item]| run.recognised(images, "", None).first().map(|leak| leak.found);
         assert_eq!((found(&named("cat/", 93..113)), found(&named("cat/", 92..112))), (None, Some(8)));
         assert_eq!((found(&images[..1]), found(&named("", 0..100))), (Some(1), None));
         let below = run.recognised(&named("", 0..100), "cat/", None);
-        assert_eq!(below, [leak(Likeness::Labels, 100, 100, 100)]);
+        assert_eq!(below, [Leak { by: Likeness::Labels, found: 100, of: 100, others: false }]);
         for (id, is) in [("cat/0001.jpg", true), ("17", true), ("cat/IMG_1.jpg", false), ("3482938.png", false)] {
             assert_eq!(is_numbered(id), is, "{id}");
         }

@@ -8,6 +8,7 @@ use fastai_dsl::{Recipe, Source, TaskKind};
 
 use super::measured;
 use crate::data::{DataError, Dataset, Finding, FindingKind, Item};
+use crate::error::SuppliedError;
 use crate::metrics::{Measure, Truth};
 use crate::report::Baseline;
 use crate::train::{Criterion, Loss, criterion};
@@ -82,6 +83,9 @@ pub(super) struct Losses {
 impl Losses {
     /// Those of the recipe, or of the program's `own` loss, with these weights of `classes` classes.
     ///
+    /// # Errors
+    /// A loss that does not give each training image a number.
+    ///
     /// # Panics
     /// If the recipe asks for a loss of the program, and there is none.
     pub(super) fn of(
@@ -91,7 +95,7 @@ impl Losses {
         class_weights: Option<&[f32]>,
         classes: usize,
         device: &Device,
-    ) -> Self {
+    ) -> Result<Self, SuppliedError> {
         let loss_of = |truth: Truth, smoothing: f64| {
             let weights = class_weights.map(<[f32]>::to_vec);
             let of_recipe = || criterion(recipe.loss(), recipe.task(), weights, smoothing, device);
@@ -99,12 +103,12 @@ impl Losses {
             Loss::of_criterion(truth, criterion)
         };
         let plain = loss_of(truths.train.clone(), 0.0);
-        Losses {
-            constant: measured::constant_loss(&plain, recipe.loss(), classes, class_weights.is_some()),
+        Ok(Losses {
+            constant: measured::constant_loss(&plain, recipe.loss(), classes, class_weights.is_some())?,
             train: loss_of(truths.train, recipe.label_smoothing()),
             valid: truths.valid.map(|truth| loss_of(truth, 0.0)),
             test: truths.test.map(|truth| loss_of(truth, 0.0)),
-        }
+        })
     }
 }
 

@@ -59,7 +59,7 @@ pub fn validate(
 /// with, and on how many of the measured images it trained.
 ///
 /// # Errors
-/// Those of [`validate`]; a summary that is broken or was edited.
+/// Those of [`validate`]; a summary or a record of the training images that is broken or was edited.
 #[doc(hidden)]
 pub fn validate_of_run(
     recipe: &Recipe,
@@ -346,7 +346,7 @@ impl Measuring<'_> {
                 Err(RunError::Data(first)) => return Err(all_broken(recipe, meta.size, dataset, stop, first)),
                 Err(error) => return Err(error),
             };
-            losses.push(loss.as_ref().map_or(f64::NAN, |loss| loss.of_all(&values)));
+            losses.push(loss.as_ref().map_or(Ok(f64::NAN), |loss| loss.of_all(&values))?);
             let said = probabilities(values);
             if let Some((_, n_aug)) = recipe.last_tta() {
                 averaged.push(augmented(&said, n_aug, |pass, what| logits(pass, what).map(probabilities))?);
@@ -355,9 +355,10 @@ impl Measuring<'_> {
         }
         let one = losses.len() == 1;
         let plain = mean(plain);
-        let of_mean = || loss.as_ref().map_or(f64::NAN, |loss| loss.of_predictions(&plain));
-        let mean_loss = if one { losses[0] } else { of_mean() };
-        let tta = recipe.last_tta().map(|(_, n_aug)| Look::averaged(mean(averaged), n_aug, loss.as_ref()));
+        let of_mean = || loss.as_ref().map_or(Ok(f64::NAN), |loss| loss.of_predictions(&plain));
+        let mean_loss = if one { losses[0] } else { of_mean()? };
+        let averaged = recipe.last_tta().map(|(_, n_aug)| Look::averaged(mean(averaged), n_aug, loss.as_ref()));
+        let tta = averaged.transpose()?;
         let ids = dataset.valid.iter().map(|item| item.id.clone()).collect();
         Ok(ModelLooks { ids, truth, metrics, plain: Look::plain(plain, mean_loss), tta })
     }

@@ -18,6 +18,7 @@ const HISTORY: &str = "history.csv";
 const REPORT: &str = "report.html";
 
 /// The folder of a run: `recipe.recipe`, `history.csv`, `batches.csv`, `summary.json`, plots (`*.svg`), `report.html`, `models/`.
+/// The engine adds the digests of the training images, `trained_images.bin`.
 ///
 /// Every file is written with [`write_atomic`], so a run that is killed at any instant leaves complete files.
 #[derive(Debug)]

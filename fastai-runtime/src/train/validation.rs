@@ -6,7 +6,6 @@ use super::learner::Learner;
 use super::loss::Loss;
 use crate::RunError;
 use crate::data::Traversal;
-use crate::error::SuppliedError;
 use crate::metrics::{Measure, Probabilities};
 use crate::models::Network;
 use crate::progress::Watch;
@@ -67,17 +66,8 @@ pub(super) fn evaluate(
     watch: Watch<'_>,
 ) -> Result<ValidationResult, RunError> {
     let logits = learner.logits_of(network, set.examples, &Traversal::Plain, "images, validation", watch)?;
-    let (losses, truth) = (set.loss.of_each(&logits), set.loss.truth());
-    if losses.len() != truth.len() {
-        return Err(SuppliedError::LossCount { losses: losses.len(), images: truth.len() }.into());
-    }
-    // If the logits are not finite, the network is at fault and not the loss: other errors report that.
-    if let Some(image) = losses.iter().position(|loss| loss.is_nan())
-        && logits.iter().all(|logit| logit.is_finite())
-    {
-        return Err(SuppliedError::LossNaN { image }.into());
-    }
-    let loss = set.loss.of_all(&logits);
+    let losses = set.loss.of_each(&logits)?;
+    let (loss, truth) = (set.loss.of_set(&losses), set.loss.truth());
     let probabilities = Probabilities::of_logits(truth.task(), logits, network.classes());
     let metrics = metrics.iter().map(|m| (m.column(), m.value(&probabilities, truth))).collect();
     let (alike, follows_labels) = (are_alike(&probabilities, truth), follow_labels(&probabilities, truth));

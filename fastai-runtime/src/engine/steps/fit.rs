@@ -198,7 +198,7 @@ fn train_network(
     let examples = session.sets.examples(Part::Train, size);
     let valid = session.sets.examples(Part::Valid, size);
     let began = session.look.as_ref().zip(session.valid_loss.as_ref());
-    let before = began.map(|(look, loss)| loss.of_each_prediction(&look.probabilities));
+    let before = began.map(|(look, loss)| loss.of_each_prediction(&look.probabilities)).transpose()?;
     let validation =
         session.valid_loss.as_ref().map(|loss| Validation { examples: &*valid, loss, before: before.as_deref() });
     let cycle_meta = session.meta(size);

@@ -22,7 +22,7 @@ pub(super) fn run(session: &mut Session<'_>, n_aug: u32, at: Running<'_>) -> Res
         None => session.predict(Part::Valid, size, &Traversal::Plain, "images, plain prediction")?,
     };
     let mean = session.augmented(Part::Valid, &plain, n_aug, size)?;
-    let look = Look::averaged(mean, n_aug, Some(&loss));
+    let look = Look::averaged(mean, n_aug, Some(&loss))?;
     let evaluation = session.show(&look, loss.truth(), index);
     let values: Vec<String> = evaluation.metrics.iter().map(|m| format!("{} {:.6}", m.name, m.value)).collect();
     session.progress.note(&format!("{}: {}", look.made, values.join(", ")));

@@ -83,8 +83,8 @@ impl Criterion for FocalClasses {
         if targets.mixed() { of(0) + of(1) } else { of(0) }
     }
 
-    fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
-        mean_by_class(&self.of_images(logits, truth), truth, self.weights.as_deref())
+    fn of_set(&self, losses: &[f64], truth: &Truth) -> f64 {
+        mean_by_class(losses, truth, self.weights.as_deref())
     }
 
     fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {

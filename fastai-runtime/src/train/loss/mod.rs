@@ -23,6 +23,7 @@ pub use focal::{FocalCells, FocalClasses};
 pub use squared_error::{Huber, SquaredError};
 
 use super::mixing::Targets;
+use crate::error::SuppliedError;
 use crate::metrics::{Probabilities, Truth, mean};
 
 /// A loss function of logits and labels. Each implementation has its own file.
@@ -34,21 +35,22 @@ pub trait Criterion: Debug + Send + Sync {
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1>;
 
     /// The loss of each image alone, of logits `[image, output]`, in double precision, without smoothing and mixing: as many
-    /// numbers as `truth` has images, in their order. A fit fails if there are more or fewer, or if one is NaN for finite logits.
-    /// The differences between images tell how certain their mean is.
+    /// numbers as `truth` has images, in their order. A run or a measurement fails if there are more or fewer, or if one is NaN
+    /// for finite logits. The differences between images tell how certain their mean is.
     fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64>;
 
-    /// Mean loss of all images in `truth`, of logits `[image, output]`. The default is the mean of
-    /// [`of_images`](Self::of_images); a criterion that weighs images overrides it.
-    fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
-        mean(&self.of_images(logits, truth))
+    /// Mean loss of all images in `truth`, from the `losses` that [`of_images`](Self::of_images) gives them. The default is their
+    /// plain mean; a criterion that weighs images overrides it.
+    fn of_set(&self, losses: &[f64], _truth: &Truth) -> f64 {
+        mean(losses)
     }
 
     /// Mean loss of predictions that are probabilities already, such as the mean of several predictions. The default is the
     /// loss of the logits that have these probabilities.
     fn of_predictions(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
         let task = truth.task();
-        self.of_set(&logits_of(predicted, self.is_of_softmax(task), task), truth)
+        let logits = logits_of(predicted, self.is_of_softmax(task), task);
+        self.of_set(&self.of_images(&logits, truth), truth)
     }
 
     /// Whether predictions for `task` are a softmax of the logits that the criterion takes, rather than a sigmoid of each.
@@ -138,25 +140,53 @@ impl Loss {
 
     /// Mean loss over the whole set, from logits `[image, output]` on the host, in double precision, without smoothing and
     /// mixing.
-    pub fn of_all(&self, logits: &[f32]) -> f64 {
-        self.criterion.of_set(logits, &self.truth)
+    ///
+    /// # Errors
+    /// Those of [`of_each`](Self::of_each).
+    pub fn of_all(&self, logits: &[f32]) -> Result<f64, SuppliedError> {
+        Ok(self.of_set(&self.of_each(logits)?))
+    }
+
+    /// Mean loss over the whole set, from what [`of_each`](Self::of_each) says of it.
+    pub fn of_set(&self, losses: &[f64]) -> f64 {
+        self.criterion.of_set(losses, &self.truth)
     }
 
     /// Mean loss over the whole set, from predictions that are probabilities already, or numbers.
-    pub fn of_predictions(&self, predicted: &Probabilities) -> f64 {
-        self.criterion.of_predictions(predicted, &self.truth)
+    ///
+    /// # Errors
+    /// Those of [`of_each`](Self::of_each).
+    pub fn of_predictions(&self, predicted: &Probabilities) -> Result<f64, SuppliedError> {
+        self.of_each_prediction(predicted)?;
+        Ok(self.criterion.of_predictions(predicted, &self.truth))
     }
 
     /// The loss of each image alone, from logits as for [`of_all`](Self::of_all). With class weights, their mean is not that of
     /// the set, which counts the images differently. The losses of the language take time in proportion to the logits, and no
     /// memory but that of the result.
-    pub fn of_each(&self, logits: &[f32]) -> Vec<f64> {
-        self.criterion.of_images(logits, &self.truth)
+    ///
+    /// # Errors
+    /// A criterion that does not give each image one number.
+    pub fn of_each(&self, logits: &[f32]) -> Result<Vec<f64>, SuppliedError> {
+        let (losses, images) = (self.criterion.of_images(logits, &self.truth), self.truth.len());
+        if losses.len() != images {
+            return Err(SuppliedError::LossCount { losses: losses.len(), images });
+        }
+        match losses.iter().position(|loss| loss.is_nan()) {
+            // If the logits are not finite, the network is at fault and not the loss: other errors report that.
+            Some(image) if logits.iter().all(|logit| logit.is_finite()) => {
+                Err(SuppliedError::LossNaN { image, images })
+            }
+            _ => Ok(losses),
+        }
     }
 
     /// The loss of each image alone as [`of_each`](Self::of_each) has it, from predictions that are probabilities already, or
     /// numbers.
-    pub fn of_each_prediction(&self, predicted: &Probabilities) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// Those of [`of_each`](Self::of_each).
+    pub fn of_each_prediction(&self, predicted: &Probabilities) -> Result<Vec<f64>, SuppliedError> {
         let task = self.truth.task();
         self.of_each(&logits_of(predicted, self.criterion.is_of_softmax(task), task))
     }
@@ -223,15 +253,15 @@ mod tests {
         let cells = vec![true, false, true, false, true, true];
         let tags = Truth::Tags { cells, tags: 3 };
         let numbers = Loss::new(Truth::Values(vec![1.5, -2.0, 0.5, -30.0, 7.0, 50.0]), None, &Device::flex());
-        assert!((numbers.of_all(&LOGITS) - 18.5 / 6.0).abs() < 1e-9);
+        assert!((numbers.of_all(&LOGITS).unwrap() - 18.5 / 6.0).abs() < 1e-9);
         assert!((device_loss(&numbers, 6) - 18.5 / 6.0).abs() < 1e-6);
         for truth in [classes, tags] {
             for weights in [None, Some(vec![0.5, 1.0, 1.5])] {
                 let counts_equally = weights.is_none() || truth.task() == TaskKind::MultiLabel;
                 let loss = Loss::new(truth.clone(), weights, &Device::flex());
-                let (host, device) = (loss.of_all(&LOGITS), device_loss(&loss, 2));
+                let (host, device) = (loss.of_all(&LOGITS).unwrap(), device_loss(&loss, 2));
                 assert!((host - device).abs() < 1e-5 * host.abs().max(1.0), "{host} {device} {truth:?}");
-                let each = loss.of_each(&LOGITS);
+                let each = loss.of_each(&LOGITS).unwrap();
                 assert_eq!(each.len(), 2);
                 if counts_equally {
                     let mean = each.iter().sum::<f64>() / 2.0;
@@ -243,7 +273,7 @@ mod tests {
 
     /// The losses of images, each asked for as that of a set of the image.
     fn one_at_a_time(loss: &Loss, logits: &[f32]) -> Vec<f64> {
-        let alone = |(image, row): (usize, &[f32])| loss.on(loss.truth.select(&[image])).of_all(row);
+        let alone = |(image, row): (usize, &[f32])| loss.on(loss.truth.select(&[image])).of_all(row).unwrap();
         rows(logits, &loss.truth).enumerate().map(alone).collect()
     }
 
@@ -262,7 +292,7 @@ mod tests {
                 for weights in [None, Some(vec![0.5, 1.0, 1.5])] {
                     let criterion = criterion(spec, truth.task(), weights, 0.1, &Device::flex()).unwrap();
                     let loss = Loss::of_criterion(truth.clone(), criterion);
-                    let (each, alone) = (loss.of_each(&LOGITS), one_at_a_time(&loss, &LOGITS));
+                    let (each, alone) = (loss.of_each(&LOGITS).unwrap(), one_at_a_time(&loss, &LOGITS));
                     assert_eq!(each.len(), truth.len());
                     for (each, alone) in each.iter().zip(&alone) {
                         assert!((each - alone).abs() <= 1e-6 * alone.abs().max(1.0), "{spec}: {each} {alone}");
@@ -279,7 +309,7 @@ mod tests {
         for truth in [Truth::Classes(vec![2, 0]), tags] {
             let predicted = Probabilities::of_logits(truth.task(), logits.to_vec(), 3);
             let loss = Loss::new(truth.clone(), None, &Device::flex());
-            for (loss, log_loss) in loss.of_each(&logits).iter().zip(log_loss_of_images(&predicted, &truth)) {
+            for (loss, log_loss) in loss.of_each(&logits).unwrap().iter().zip(log_loss_of_images(&predicted, &truth)) {
                 assert!((loss - log_loss).abs() < 1e-6, "{loss} {log_loss} {truth:?}");
             }
         }
@@ -298,7 +328,50 @@ mod tests {
             }
         }
         let loss = Loss::of_criterion(Truth::Values(vec![0.0; 6]), Arc::new(Squares));
-        assert!((device_loss(&loss, 6) - loss.of_all(&LOGITS)).abs() < 1e-3);
-        assert_eq!(loss.of_each(&LOGITS), [4.0, 1.0, 0.25, 900.0, 0.0, 3600.0]);
+        assert!((device_loss(&loss, 6) - loss.of_all(&LOGITS).unwrap()).abs() < 1e-3);
+        assert_eq!(loss.of_each(&LOGITS).unwrap(), [4.0, 1.0, 0.25, 900.0, 0.0, 3600.0]);
+    }
+
+    /// Gives each image this many numbers, all of them `loss`.
+    #[derive(Debug)]
+    struct Wrong {
+        numbers: usize,
+        loss: f64,
+    }
+
+    impl Criterion for Wrong {
+        fn of_batch(&self, logits: Tensor<2>, _: &Truth, _: Targets<'_>) -> Tensor<1> {
+            logits.mean()
+        }
+        fn of_images(&self, _: &[f32], truth: &Truth) -> Vec<f64> {
+            vec![self.loss; self.numbers * truth.len()]
+        }
+        fn of_predictions(&self, _: &Probabilities, _: &Truth) -> f64 {
+            self.loss
+        }
+    }
+
+    #[test]
+    fn a_loss_without_a_number_for_each_image_is_an_error_wherever_it_is_taken() {
+        let predicted = Probabilities::new(vec![0.5; 6], 1);
+        let taken = |numbers, loss, logits: &[f32]| {
+            let criterion = Arc::new(Wrong { numbers, loss });
+            let loss = Loss::of_criterion(Truth::Values(vec![0.0; 6]), criterion);
+            [
+                loss.of_each(logits).map(drop),
+                loss.of_all(logits).map(drop),
+                loss.of_each_prediction(&predicted).map(drop),
+                loss.of_predictions(&predicted).map(drop),
+            ]
+        };
+        assert_eq!(taken(1, 0.25, &LOGITS), [(); 4].map(Ok));
+        for (numbers, losses) in [(0, 0), (2, 12)] {
+            let count = SuppliedError::LossCount { losses, images: 6 };
+            assert_eq!(taken(numbers, 0.25, &LOGITS), [(); 4].map(|()| Err(count.clone())));
+        }
+        let nan = SuppliedError::LossNaN { image: 0, images: 6 };
+        assert_eq!(taken(1, f64::NAN, &LOGITS), [(); 4].map(|()| Err(nan.clone())));
+        // Of a network that has lost the numbers, others say so.
+        assert_eq!(taken(1, f64::NAN, &[f32::NAN; 6])[..2], [Ok(()), Ok(())]);
     }
 }
