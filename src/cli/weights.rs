@@ -72,9 +72,14 @@ fn cache() -> Result<PathBuf, Failure> {
     weights::cache_folder().ok_or_else(|| Failure::Failed(why.to_owned()))
 }
 
+/// The weights inside the program, if it contains them.
+fn inside(published: &Published) -> Option<&'static [u8]> {
+    if let Home::Bundled(path) = published.home { weights::bundled(path) } else { None }
+}
+
 /// Whether the program contains these weights.
 pub(super) fn is_inside(published: &Published) -> bool {
-    matches!(published.home, Home::Bundled(path) if weights::bundled(path).is_some())
+    inside(published).is_some()
 }
 
 fn list() {
@@ -140,7 +145,11 @@ fn verify(names: &[String]) -> Result<(), Failure> {
     let mut wrong = Vec::new();
     for published in wanted {
         let line = match weights::installed(published) {
-            None => Err(format!("not here; `fastai weights get {}`", published.name)),
+            None => match inside(published).map(weights::sha256_of) {
+                Some(found) if found == published.sha256 => Ok(format!("in this program: sha256 {found}")),
+                Some(found) => Err(format!("in this program: sha256 {found}, published {}", published.sha256)),
+                None => Err(format!("not here; `fastai weights get {}`", published.name)),
+            },
             Some(path) => match weights::sha256(&path, &mut *progress::auto(false)) {
                 Ok(found) if weights::is_published(published, &path, &found) => {
                     Ok(format!("{} sha256 {found}{}", path.display(), digits(published)))

@@ -50,6 +50,8 @@ fn weights_come_into_the_cache_are_verified_and_used() {
     assert!(list.lines().any(|line| line.starts_with("squeezenet1_1 ") && line.contains(" yes ")), "{list}");
     let said = fastai(&scratch, &["classify", CHIP, "--arch", "squeezenet1_1"]);
     assert!(said.status.success() && !cached(&scratch).exists(), "{}", text(&said.stderr));
+    let verified = text(&fastai(&scratch, &["weights", "verify", "squeezenet1_1"]).stdout);
+    assert!(verified.contains("as published: in this program: sha256 60b2ce7ec30f574d"), "{verified}");
 
     let got = fastai(&scratch, &["weights", "get", "squeezenet1_1"]);
     assert!(got.status.success(), "{}", text(&got.stderr));

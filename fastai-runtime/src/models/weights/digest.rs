@@ -43,6 +43,11 @@ pub fn sha256(path: &Path, progress: &mut dyn Progress) -> io::Result<String> {
     Ok(hex(hash))
 }
 
+/// The sha256 of bytes in memory, in 64 hexadecimal digits.
+pub fn sha256_of(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
+}
+
 /// Whether `found` is the sha256 of published weights at `path`: the published one. Where only its first digits are known,
 /// which others could hit, also the whole one of the file that came first, which stays beside it.
 pub fn is_published(published: &Published, path: &Path, found: &str) -> bool {
@@ -116,6 +121,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), b"abc").unwrap();
         let digest = sha256(file.path(), &mut Silent).unwrap();
+        assert_eq!(digest, sha256_of(b"abc"));
         assert_eq!(digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         // More than a chunk.
         std::fs::write(file.path(), vec![b'a'; 1_000_000]).unwrap();

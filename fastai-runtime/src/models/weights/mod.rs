@@ -13,7 +13,7 @@ mod pip;
 mod pip_settings;
 mod search;
 
-pub use digest::{is_published, sha256};
+pub use digest::{is_published, sha256, sha256_of};
 pub use embedded::bundled;
 pub use fetch::{Fetched, get, import};
 pub use known::{Home, PUBLISHED, Published};

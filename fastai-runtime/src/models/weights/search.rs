@@ -17,8 +17,8 @@ const ENDINGS: [&str; 3] = ["safetensors", "pth", "pt"];
 /// A file of weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
-    /// Where it is. Weights inside this program have a path of their own, by which [`load_body`](super::load_body) and its
-    /// neighbours know them, and no file.
+    /// Where it is. Weights inside this program have no file; [`check`](super::check), [`load_body`](super::load_body) and
+    /// [`load_classifier`](super::load_classifier) know them by this path.
     pub path: PathBuf,
     /// Its sha256, 64 hexadecimal digits.
     pub sha256: String,
