@@ -146,6 +146,7 @@ catalog! {
         BALANCED_TWICE = "balanced_twice", Warn, "rare classes that count twice";
         CLASSES_ALIKE = "classes_alike", Warn, "classes that differ only in how they are written";
         LABELS_OF_ANOTHER_TASK = "labels_of_another_task", Warn, "labels that look like another task's";
+        TOP_K_OF_ALL = "top_k_of_all", Warn, "a `top_k` that takes in all classes";
     }
 }
 

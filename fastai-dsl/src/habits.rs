@@ -188,6 +188,19 @@ const INSTEAD: &[(&[&str], &str)] = &[
     (&["while", "loop"], "loops are `for size in [64, 128] { .. }`"),
 ];
 
+/// Words of the language that mean something else in fastai 0.7: what they mean there, and what that is here.
+const FORMERLY: &[(&str, &str)] = &[
+    ("folder", "the folder of a csv file's images, here `images` of `csv`"),
+    ("path", "the folder of the data set, here `root` of `data`"),
+    ("pretrained", "the call that makes a learner, here the section `model`"),
+    ("ps", "the dropout of the head, here `dropout` of `model`"),
+];
+
+/// Returns what a word of the language means in fastai 0.7, if that is something else.
+pub(crate) fn formerly(word: &str) -> Option<&'static str> {
+    FORMERLY.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning)
+}
+
 /// Maps Python's `True`, `False`, `None` and similar names to words of the language.
 pub(crate) fn python(word: &str) -> Option<&'static str> {
     match word {
@@ -243,7 +256,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 
 /// The answers, each with a name that it is about.
 pub(crate) fn advice() -> impl Iterator<Item = (&'static str, &'static str)> {
-    INSTEAD.iter().chain(SHOWN).map(|(names, text)| (names[0], *text))
+    INSTEAD.iter().chain(SHOWN).map(|(names, text)| (names[0], *text)).chain(FORMERLY.iter().copied())
 }
 
 /// What a name is called here: its own if that is not one of the original.

@@ -17,8 +17,8 @@ pub(crate) fn fits(construct: &Construct, key: &Key, value: &Value, out: &mut Di
         (ValueKind::Text(_), Type::Text | Type::Texts | Type::Column | Type::Split | Type::Weights) => true,
         (ValueKind::Number(x), Type::Count | Type::Column) => whole_in_range(key, *x, value.site, out),
         (ValueKind::Number(x), ty) if ty.takes_number() => in_range(key, *x, value.site, out),
-        (ValueKind::Number(_), Type::Counts) => {
-            let help = format!("`[{value}]`");
+        (ValueKind::Number(x), Type::Counts) => {
+            let help = format!("`[{}]`", nearest_whole(key, *x));
             out.error(&c::WRONG_TYPE, value.site, format!("`{}` expects {}", key.name, key.ty.expected()), help);
             false
         }
@@ -39,9 +39,10 @@ pub(crate) fn fits(construct: &Construct, key: &Key, value: &Value, out: &mut Di
     }
 }
 
-/// Whether a value fits its key.
+/// Whether a value fits its key, and is a list where a later check takes nothing else.
 pub(crate) fn is_legal(construct: &Construct, key: &Key, value: &Value) -> bool {
-    fits(construct, key, value, &mut Diagnostics::default())
+    let may_be_single = key.ty != Type::NumberList || matches!(value.kind, ValueKind::List(_));
+    may_be_single && fits(construct, key, value, &mut Diagnostics::default())
 }
 
 /// Whether the kind takes a list of so many items.
@@ -60,7 +61,7 @@ fn item_fits(construct: &Construct, key: &Key, item: &Value, out: &mut Diagnosti
         (ValueKind::Number(x), ty) if ty == Type::Zoom || ty.lists_numbers() => in_range(key, *x, item.site, out),
         (ValueKind::Const(_), ty) if ty.lists_numbers() => true,
         (ValueKind::Text(_), Type::Texts | Type::Columns) | (ValueKind::Rate(_), Type::Rates) => true,
-        _ => wrong(construct, key, item, out),
+        _ => wrong(construct, &key.of_item(), item, out),
     }
 }
 
@@ -77,15 +78,15 @@ fn wrong(construct: &Construct, key: &Key, value: &Value, out: &mut Diagnostics)
     };
     let help = match &value.kind {
         ValueKind::Word(w) => Some(word_help(construct, key, w)),
-        ValueKind::Call(name, _) => habits::instead(&name.text)
-            .map(str::to_string)
-            .or_else(|| key.default.map(|default| format!("for instance `{default}`"))),
+        ValueKind::Call(name, _) => Some(habits::instead(&name.text).map_or_else(|| example(key), str::to_string)),
         ValueKind::Text(s) if key.ty == Type::Columns => {
             Some(format!("`[{}]`", commas(s.split(',').map(|column| format!("{:?}", column.trim())))))
         }
         ValueKind::Text(s) => Some(unquoted(construct, key, s)),
         ValueKind::Block(name, _) => Some(call_of(key, &name.text).unwrap_or_else(|| example(key))),
-        _ if key.ty == Type::Text => Some(format!("`\"{value}\"`")),
+        ValueKind::Number(_) | ValueKind::Const(_) if key.ty == Type::Text => {
+            Some(key.quoted(&value.to_string()).map_or_else(|| example(key), |quoted| format!("`{quoted}`")))
+        }
         ValueKind::Const(name) => Some(near_word(key, name)),
         ValueKind::Number(x) if key.ty == Type::Split => Some(format!("`{}`", split_of(*x))),
         _ => Some(example(key)),
@@ -130,17 +131,19 @@ fn word_help(construct: &Construct, key: &Key, w: &str) -> String {
     if let (None, Some(call)) = (habits::python(w), call_of(key, w)) {
         return call;
     }
+    let is_step = STEPS.iter().any(|step| step.name == construct.name);
     match (habits::python(w), key.ty, key.quoted(w)) {
         (Some("none"), ..) if !legal.contains(&"none") && !key.required => format!("nothing: remove `{}`", key.name),
         (Some(On::WORD), Type::Weights, _) => format!("`{}`", word::pretrained.0),
         (Some(Off::WORD), Type::Weights, _) => format!("`{}`", word::none.0),
         _ if !legal.is_empty() => habits::word_help(w, legal),
         (.., Some(quoted)) => format!("`{quoted}`"),
-        _ if STEPS.iter().any(|step| step.name == construct.name) => format!("bind `{w}` first: `let {w} = ..;`"),
+        _ if is_step && key.ty != Type::Texts => format!("bind `{w}` first: `let {w} = ..;`"),
         _ => {
             let takes = |c: &&Construct| c.key(key.name).is_some_and(|(_, k)| k.legal_words().contains(&w));
             match constructs().find(takes) {
                 Some(other) => format!("{}; `{w}` is for `{}`", example(key), other.name),
+                None if is_step => example(key),
                 None => format!("{}; names are bound in `train` only", example(key)),
             }
         }
@@ -175,12 +178,16 @@ fn example(key: &Key) -> String {
 
 fn whole_in_range(key: &Key, x: f64, site: Site, out: &mut Diagnostics) -> bool {
     if x.fract() != 0.0 {
-        let near = key.range.map_or(x, |range| x.clamp(range.lo, range.hi));
-        let help = format!("`{}`", number(near.round()));
+        let help = format!("`{}`", nearest_whole(key, x));
         out.error(&c::NOT_WHOLE, site, format!("`{}` is a whole number, got {}", key.name, number(x)), help);
         return false;
     }
     in_range(key, x, site, out)
+}
+
+/// The whole number in the key's range that is nearest to `x`.
+fn nearest_whole(key: &Key, x: f64) -> String {
+    number(key.range.map_or(x, |range| x.clamp(range.lo, range.hi)).round())
 }
 
 fn in_range(key: &Key, x: f64, site: Site, out: &mut Diagnostics) -> bool {

@@ -58,7 +58,7 @@ pub use check::{Checked, check, check_with};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Site};
 pub use draft::Draft;
 pub use experiment::{Class, Classified, Experiment, UnknownClass, class_named, same_classes, same_text};
-pub use model_text::{MODEL_KEY, canonical_text, in_todays_words, is_of_another_layout, model_text};
+pub use model_text::{MODEL_KEY, canonical_text, in_todays_words, is_of_another_layout, model_text, seeded_text};
 pub use pipeline::Pipeline;
 pub use plan::{BodyState, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::experiment::same_text;
+use crate::overrides::Override;
 use crate::recipe::Recipe;
 use crate::source::RecipeText;
 
@@ -32,6 +33,18 @@ pub fn canonical_text(kept: &str) -> String {
     let text = in_todays_words(kept);
     let read = RecipeText::new("kept.recipe", &text, &[]).result;
     read.map_or_else(|_| text.into_owned(), |checked| checked.recipe.to_string())
+}
+
+/// The text of a recipe that a run of this seed keeps, with the seed if the recipe names another one, so that it runs again as it
+/// ran. A text that this version does not understand, or a seed that no recipe can name, is left as it is.
+pub fn seeded_text(kept: &str, seed: u64) -> String {
+    let text = in_todays_words(kept);
+    let read = |overrides: &[Override]| RecipeText::new("kept.recipe", &text, overrides).result.map(|read| read.recipe);
+    if read(&[]).is_ok_and(|recipe| recipe.seed() != seed) {
+        let named = Override { key: "seed".to_string(), value: Some(seed.to_string()), option: "--set" };
+        return read(&[named]).map_or_else(|_| text.to_string(), |recipe| recipe.kept_text());
+    }
+    text.into_owned()
 }
 
 /// The canonical text of a recipe as models are compared by it: without its comment, in the words of this version.
@@ -165,6 +178,22 @@ mod tests {
         let told = RecipeText::new("typed.recipe", &kept, &[]).render(false);
         assert!(told.contains("did you mean `steepest`?"), "{told}");
         assert!(matches!(in_todays_words(&todays), Cow::Borrowed(_)), "nothing is left to say otherwise");
+    }
+
+    #[test]
+    fn a_kept_text_names_the_seed_of_its_run() {
+        let text = |seed: &str| {
+            let text = format!(
+                "/// Cats?\nCats {{ task: single_label, data: folders {{ root: \"d\" }}, transforms: side_on {{ size: 64 }}, model: \
+                 resnet18, metrics: [accuracy], {seed} train: {{ let rate = lr_find(or = 0.01); fit(rate, 1); }} }}"
+            );
+            RecipeText::new("cats.recipe", &text, &[]).result.unwrap().recipe.kept_text()
+        };
+        let (plain, seven) = (text(""), text("seed: 7,"));
+        assert_eq!((seeded_text(&plain, 42), seeded_text(&seven, 7)), (plain.clone(), seven.clone()), "as it is");
+        assert_eq!((seeded_text(&plain, 7), seeded_text(&text("seed: 3,"), 7)), (seven.clone(), seven));
+        assert_eq!(seeded_text(&plain, u64::MAX), plain, "no recipe names that");
+        assert_eq!(seeded_text("no recipe", 7), "no recipe");
     }
 
     #[test]

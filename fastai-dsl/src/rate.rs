@@ -75,6 +75,17 @@ impl Rate {
         self.resolve(&[])
     }
 
+    /// The rate with 15 significant digits, which hide the rounding of products: `lr * 0.01` for `lr` times 0.1 times 0.1. For
+    /// people to read; training uses the rate itself.
+    pub(crate) fn rounded(self) -> Rate {
+        let short = |x: f64| format!("{x:.14e}").parse().unwrap_or(x);
+        let base = match self.base {
+            Base::Fixed(x) => Base::Fixed(short(x)),
+            found @ Base::Found(_) => found,
+        };
+        Rate { base, num: short(self.num), den: short(self.den) }
+    }
+
     /// The rate as text, with these names of found rates.
     pub(crate) fn text(&self, names: &RateNames) -> String {
         match self.base {

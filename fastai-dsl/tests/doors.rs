@@ -328,6 +328,9 @@ fn decayed_rates_are_rates_of_the_layer_groups_through_every_door() {
     }
     let canonical = canonical_text(recipe);
     assert!(canonical.contains("fit([lr1 * 0.25 / 2.0, lr1 * 0.5 / 2.0, lr1 / 2.0], 1);"), "{canonical}");
+    // What people read hides the rounding of products, what is kept does not.
+    assert_eq!(plan.stages[4].text, "fit_one_cycle([0.0001, 0.001, 0.01], 2)");
+    assert!(canonical.contains("fit_one_cycle([0.00010000000000000002, 0.001, 0.01], 2);"), "{canonical}");
 }
 
 #[test]

@@ -328,7 +328,7 @@ fn a_recipe_that_unrolls_to_too_much_is_refused_at_once() {
         (written("save(\"{t29}\");"), "4 MiB of strings"),
         ("fit(0.1, 100000); ".repeat(11), "1000000 epochs up to here"),
         (format!("fit({}, 1);", "1".repeat(100_000)), "a literal of 100000 characters"),
-        (format!("save(\"{}\");", "x".repeat(100_000)), "a string of 100002 bytes"),
+        (format!("save(\"{}\");", "x".repeat(100_000)), "a string of 100000 bytes"),
         (format!("fit({});", "x = 1, ".repeat(1000)), "more than 500 arguments"),
         ("; ".repeat(110_000), "more than 100000 tokens"),
     ] {
@@ -337,6 +337,13 @@ fn a_recipe_that_unrolls_to_too_much_is_refused_at_once() {
         let said = source.render(false);
         assert!(source.result.is_err() && said.contains(limit), "{limit}: {said:.2000}");
         assert!(said.contains("demo.recipe:8:") || said.contains("demo.recipe:7:"), "{said:.2000}");
+    }
+    // One less than too many.
+    for most in [format!("save(\"{}\");", "x".repeat(4096)), format!("fit(1{}, 1);", " - 0".repeat(64))] {
+        let text = HEAD.replace("fit(1e-2, 1);", &format!("fit(1e-2, 1);\n{most}"));
+        let source = RecipeText::new("demo.recipe", &text, &[]);
+        let said = source.render(false);
+        assert!(!["E0102", "E0110"].iter().any(|code| said.contains(code)), "{said:.2000}");
     }
     // A `let` alone is no step.
     let source = RecipeText::new("demo.recipe", &HEAD.replace("fit(1e-2, 1);", "let x = 1;"), &[]);

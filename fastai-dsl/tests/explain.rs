@@ -2,12 +2,14 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use fastai_dsl::arch::ARCHS;
 use fastai_dsl::catalog::{Code, ERRORS, LINTS};
-use fastai_dsl::explain;
+use fastai_dsl::recipe::METRICS;
 use fastai_dsl::schema::{SECTIONS, constructs};
 use fastai_dsl::source::RecipeText;
+use fastai_dsl::{TransformSet, explain};
 
 /// The sections that an example leaves out.
 const BASE: &[(&str, &str)] = &[
@@ -133,8 +135,48 @@ fn every_word_is_explained() {
     }
     assert_eq!(explain::page("fitt").unwrap_err(), "did you mean `fit`?");
     assert_eq!(explain::page("steep").unwrap_err(), "did you mean `steepest`?");
+}
+
+/// Every word of the language, code and lint.
+fn registry() -> BTreeSet<&'static str> {
+    let mut names: BTreeSet<&str> = ["let", "for", "pub", "allow", "warn", "deny"].into();
+    names.extend(ERRORS.iter().chain(LINTS).map(|code| code.id));
+    names.extend(METRICS.iter().map(|(kind, _)| kind.word()));
+    names.extend(TransformSet::WORDS);
+    for section in SECTIONS {
+        names.insert(section.name);
+        names.extend(section.words);
+    }
+    for construct in constructs() {
+        names.insert(construct.name);
+        names.extend(construct.keys.iter().flat_map(|key| std::iter::once(&key.name).chain(key.legal_words())));
+    }
+    names.extend(ARCHS.iter().flat_map(|arch| std::iter::once(&arch.name).chain(arch.aliases)));
+    names
+}
+
+#[test]
+fn every_word_is_listed_and_has_a_page_of_its_own() {
     let index = explain::index();
-    assert!(ERRORS.iter().chain(LINTS).all(|c| index.contains(c.id)));
+    let listed: BTreeSet<&str> = index.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    for name in registry() {
+        assert!(listed.contains(name), "{name} is not listed");
+        let page = explain::page(name).unwrap_or_else(|help| panic!("{name}: {help}"));
+        assert!(!page.contains("no word of the language"), "{name}: {page}");
+    }
+    for name in &listed {
+        assert!(explain::page(name).is_ok(), "{name} is listed and has no page");
+    }
+    let metrics = index.split("\n\n").find(|part| part.starts_with("metrics\n")).unwrap();
+    assert_eq!(metrics.lines().count(), 1 + METRICS.len(), "{metrics}");
+    // What fastai 0.7 calls differently, and what it calls the same but means something else by.
+    assert!(explain::page("bs").unwrap().starts_with("`bs` is no word of the language. Instead: `batch`"));
+    assert!(
+        explain::page("ps")
+            .unwrap()
+            .ends_with("In fastai 0.7, `ps` is the dropout of the head, here `dropout` of `model`.\n")
+    );
+    assert!(explain::page("vgg16").unwrap().starts_with("vgg16_bn, vgg16\n"));
 }
 
 #[test]

@@ -119,6 +119,12 @@ const HABITS: &[(&str, &str, &str, &str)] = &[
     ("root: \"d\"", "root: data/train.csv", "E0103", "`\"data/train.csv\"`"),
     ("root: \"d\"", "root: 2024/my-dogs/train-1.csv", "E0103", "`\"2024/my-dogs/train-1.csv\"`"),
     ("root: \"d\"", "root: ../dogs", "E0103", "`\"../dogs\"`"),
+    (
+        "root: \"d\"",
+        "root: /home/anna-b/projects/2024-05-12-cats-and-dogs/data/raw/train-images-v2/part-1-of-3",
+        "E0103",
+        "`\"/home/anna-b/projects/2024-05-12-cats-and-dogs/data/raw/train-images-v2/part-1-of-3\"`",
+    ),
     ("root: \"d\"", "root: data/dogs", "E0602", "`\"data/dogs\"`"),
     ("root: \"d\"", "root: /abs/data", "E0103", "`\"/abs/data\"`"),
     ("root: \"d\"", "root: .jpg", "E0103", "`\".jpg\"`"),

@@ -36,14 +36,17 @@ fn construct(out: &mut String, c: &Construct, what: &str) {
 }
 
 fn reference() -> String {
-    let mut out = String::from("\n### Sections\n\n| section | default | meaning | example |\n|---|---|---|---|\n");
+    let mut out =
+        String::from("\n### Sections\n\n| section | range | default | meaning | example |\n|---|---|---|---|---|\n");
     for s in SECTIONS {
         let default = match s.default {
             Some(default) => format!("`{default}`"),
             None if s.required => "required".to_string(),
             None => String::new(),
         };
-        writeln!(out, "| `{}` | {default} | {} | `{}` |", s.name, s.doc, s.example.replace('|', "\\|")).unwrap();
+        let range = s.range.map_or(String::new(), |r| r.to_string());
+        let example = s.example.replace('|', "\\|");
+        writeln!(out, "| `{}` | {range} | {default} | {} | `{example}` |", s.name, s.doc).unwrap();
     }
     out.push_str("\n### Keys of sections\n");
     for c in constructs().filter(|c| !STEPS.iter().any(|s| s.name == c.name)) {

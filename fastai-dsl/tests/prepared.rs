@@ -1,6 +1,7 @@
 //! A recipe held to the summary of its data.
 
 use fastai_dsl::catalog::ERRORS;
+use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::{Cells, DataSummary, LISTED_SIZES, OTHER_SIZES};
 use fastai_dsl::source::RecipeText;
 
@@ -171,6 +172,17 @@ fn every_mistake_is_found() {
 }
 
 #[test]
+fn what_an_override_names_is_underlined_there() {
+    let set = ["data.label=\"bread\"".parse::<Override>().unwrap()];
+    let found = RecipeText::new("dogs.recipe", RECIPE, &set).verify(&summary().to_string()).render(false);
+    assert!(found.contains("error[E0703]") && found.contains("--set data.label=\"bread\""), "{found}");
+    assert!(!found.contains("label: \"breed\""), "{found}");
+    let plain = RecipeText::new("dogs.recipe", RECIPE, &[]).result.unwrap().recipe;
+    let other = RecipeText::new("dogs.recipe", RECIPE, &set).result.unwrap().recipe;
+    assert!(summary().is_of(&plain) && !summary().is_of(&other));
+}
+
+#[test]
 fn what_is_right_is_not_found() {
     let weight = REGRESSION.into_iter().chain([("\"breed\"", "\"weight\"")]).collect::<Vec<_>>();
     let numbers = counted(&["regression", "weight"], &[]);
@@ -250,6 +262,21 @@ fn classes_that_differ_in_case_or_blanks_are_a_lint() {
         assert_eq!(codes(&plain, &summary), expected);
         assert!(codes(&format!("#[allow(classes_alike)]\n{plain}"), &summary).is_empty());
     }
+}
+
+#[test]
+fn a_top_k_of_all_classes_is_a_lint() {
+    let metrics = |metrics: &str| with(&[("[1, 2, 3]", "balanced"), ("[accuracy]", metrics)]);
+    let data = summary().to_string();
+    for (all, k) in [("[top_k]", 5), ("[accuracy, top_k(3)]", 3)] {
+        let recipe = metrics(all);
+        assert_eq!(codes(&recipe, &data), ["top_k_of_all"]);
+        let said = RecipeText::new("dogs.recipe", &recipe, &[]).verify(&data).render(false);
+        assert!(said.contains(&format!("takes in the {k} most probable classes, and there are 3")), "{said}");
+        assert!(said.contains("`top_k(2)` or less"), "{said}");
+        assert!(codes(&format!("#[allow(top_k_of_all)]\n{recipe}"), &data).is_empty());
+    }
+    assert!(codes(&metrics("[top_k(2)]"), &data).is_empty());
 }
 
 #[test]

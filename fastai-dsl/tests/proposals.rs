@@ -124,6 +124,27 @@ fn positions_that_are_proposed_together_differ() {
 }
 
 #[test]
+fn a_word_in_place_of_strings_is_quoted_as_the_key_takes_it() {
+    let text = |key: &str, value: &str| {
+        let keys = "root: \"d\", labels: \"l.csv\", images: \"i\", valid: random(0.2)";
+        let data = format!("csv {{ {keys}, {key}: {value} }}");
+        recipe("multi_label", "[f2]", "", "fit(1e-2, 1);").replace("folders { root: \"d\" }", &data)
+    };
+    for (key, value, proposed) in [
+        ("columns", "cat", "`[\"cat\"]`"),
+        ("columns", "[cat]", "`\"cat\"`"),
+        ("label", "cat", "`\"cat\"`"),
+        ("suffix", "jpg", "`\".jpg\"`"),
+        ("suffix", "[jpg]", "`\".jpg\"`"),
+        ("test", "[\"x\"]", "for instance `\"name\"`"),
+        ("delimiter", "tab", "for instance `\",\"`; names are bound in `train` only"),
+    ] {
+        assert_eq!(help(&text(key, value), &[], "E0301"), proposed, "{key}: {value}");
+    }
+    assert_eq!(help(&text("suffix", "\"jpg, png\""), &[], "E0307"), "`suffix: [\".jpg\", \".png\"]`");
+}
+
+#[test]
 fn a_word_in_capitals_or_with_hyphens_is_answered_with_the_word() {
     let csv = |encoding: &str| {
         let keys = "root: \"d\", labels: \"l.csv\", images: \"i\", valid: random(0.2)";

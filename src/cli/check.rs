@@ -22,7 +22,8 @@ pub struct CheckArgs {
     /// Check with a key replaced, e.g. `data.batch=16`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
-    /// Print one JSON document instead of messages: for each file its recipe and its findings with their places
+    /// Print one JSON document instead of messages: for each file its recipe and its findings with their places (JSON.md
+    /// lists the fields)
     #[arg(long)]
     json: bool,
 }
@@ -53,22 +54,28 @@ fn open(file: &Path, set: &[Override]) -> Result<RecipeText, Failure> {
 
 /// What the check knows of the data, which it does not read.
 fn of_data(file: &Path, recipe: &Recipe, summary: &Path) -> String {
-    let (file, shown) = (typed(file), summary.display());
+    let (name, shown) = (typed(file), summary.display());
     if recipe.data().source == Source::Given {
-        String::new()
-    } else if let Some(split) = split_of_other(recipe, summary) {
-        format!("; {shown} was made for another split, `{split}`: run `fastai prepare {file}`")
-    } else if summary.is_file() {
-        format!("; it fits {shown} (`fastai prepare --check {file}` says whether the data still does)")
-    } else {
-        format!("; nothing is known of the data: there is no {shown}, which `fastai prepare {file}` writes")
+        return String::new();
     }
-}
-
-/// The split by which the summary counts the images, if it is not that of the recipe.
-fn split_of_other(recipe: &Recipe, summary: &Path) -> Option<String> {
-    let found = DataSummary::parse(&source::read_summary(summary).ok()?).ok()?;
-    (!found.has_split_of(recipe)).then_some(found.split)
+    let fits = |found: &DataSummary, recipe: &Recipe| found.is_of(recipe) && found.has_split_of(recipe);
+    let found = source::read_summary(summary).ok().and_then(|text| DataSummary::parse(&text).ok());
+    let Some(other) = found.filter(|found| !fits(found, recipe)) else {
+        return match summary.is_file() {
+            true => format!("; it fits {shown} (`fastai prepare --check {name}` says whether the data still does)"),
+            false => {
+                format!("; nothing is known of the data: there is no {shown}, which `fastai prepare {name}` writes")
+            }
+        };
+    };
+    // A summary is of the file as it stands, and `--set` may name other data or another split.
+    let plain = source::open(file, &[]).ok().and_then(|plain| plain.result.ok());
+    if plain.is_some_and(|plain| fits(&other, &plain.recipe)) {
+        let what = if other.is_of(recipe) { "split" } else { "data" };
+        format!("; {shown} is of the file's own {what}, so what `--set` says of it is not checked against the data")
+    } else {
+        format!("; {shown} was made for another split, `{}`: run `fastai prepare {name}`", other.split)
+    }
 }
 
 fn in_json(args: &CheckArgs) -> Result<(), Failure> {

@@ -6,7 +6,8 @@ use super::failure::Failure;
 
 #[derive(clap::Args)]
 pub struct ExplainArgs {
-    /// An error's code, a lint's name or a word of the language (`fit`, `csv`, `batch`); without it, all of them are listed
+    /// An error's code, a lint's name, a word of the language (`fit`, `csv`, `batch`) or of fastai 0.7 (`set_data`); without
+    /// it, all of them are listed but those of fastai 0.7
     topic: Option<String>,
 }
 

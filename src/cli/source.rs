@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use fastai_dsl::catalog::SUMMARY_STALE;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::{LARGEST, RecipeText};
 use fastai_dsl::suggest::misspelt;
@@ -31,16 +32,19 @@ pub fn read_kept(path: &Path, overrides: &[Override]) -> Result<Checked, Failure
     said(RecipeText::new(&visible_name(&path.to_string_lossy()), &in_todays_words(&text), overrides))
 }
 
-/// Like [`open`], and checks the recipe against the summary of its data, if there is one beside the file.
+/// Like [`open`], and checks the recipe against the summary of its data, if there is one beside the file: of the data that the file
+/// names, so that nothing is checked against it if the overrides name others.
 ///
 /// # Errors
 /// If a file cannot be read.
 pub fn open_with_data(path: &Path, overrides: &[Override]) -> Result<RecipeText, Failure> {
     let source = open(path, overrides)?;
-    match summary_of(path, &source) {
-        Some(file) if file.is_file() => Ok(source.verify(&read_summary(&file).map_err(Failure::Invalid)?)),
-        _ => Ok(source),
-    }
+    let Some(file) = summary_of(path, &source).filter(|file| file.is_file()) else { return Ok(source) };
+    let summary = read_summary(&file).map_err(Failure::Invalid)?;
+    let source = source.verify(&summary);
+    let is_stale = |read: &RecipeText| read.diagnostics().iter().any(|found| found.code.id == SUMMARY_STALE.id);
+    let is_of_file = !overrides.is_empty() && is_stale(&source) && !is_stale(&open(path, &[])?.verify(&summary));
+    if is_of_file { open(path, overrides) } else { Ok(source) }
 }
 
 /// Returns the path of the summary of a recipe's data: beside the recipe, named after it.

@@ -30,11 +30,29 @@ impl Key {
         if self.words.is_empty() { self.ty.words() } else { self.words }
     }
 
-    /// The string that a word is meant as, with the dot that an example such as `".jpg"` begins with; `None` for a kind
-    /// that is no string.
+    /// The string, or the list of one, that a word is meant as, with the dot that an example such as `".jpg"` begins with;
+    /// `None` if the key takes none, or none like it.
     pub(crate) fn quoted(&self, word: &str) -> Option<String> {
-        let dot = if self.example.is_some_and(|example| example.starts_with("\".")) { "." } else { "" };
-        matches!(self.ty, Type::Text | Type::Texts | Type::Column | Type::Columns).then(|| format!("\"{dot}{word}\""))
+        let begins = |mark: &str| self.example.is_some_and(|example| example.starts_with(mark));
+        let quoted = format!("\"{}{word}\"", if begins("\".") { "." } else { "" });
+        match self.ty {
+            Type::Columns => Some(format!("[{quoted}]")),
+            // One is not enough.
+            Type::Texts if begins("[") => None,
+            Type::Text if self.name == "delimiter" && word.chars().count() != 1 => None,
+            Type::Text | Type::Texts | Type::Column => Some(quoted),
+            _ => None,
+        }
+    }
+
+    /// The key as one item of its list has it.
+    pub(crate) fn of_item(&self) -> Key {
+        let ty = match self.ty {
+            Type::Columns => Type::Column,
+            Type::Texts => Type::Text,
+            ty => ty,
+        };
+        Key { ty, ..*self }
     }
 
     /// An example of a value, for help texts.

@@ -1,6 +1,6 @@
 //! The pages about words: those of the language that are no construct, those of the original, and those of the field.
 
-use crate::arch;
+use crate::arch::ARCHS;
 use crate::habits;
 use crate::recipe::{
     Anneal, Average, Corrupt, Crop, Decode, DeviceWish, Duplicates, Erased, Fall, KappaWeights, METRICS, MetricKind,
@@ -9,8 +9,26 @@ use crate::recipe::{
 use crate::schema::{Key, SECTIONS, constructs};
 use crate::word;
 
+/// The words of statements and attributes, each with how it is written and what it means.
+pub(super) const KEYWORDS: &[(&str, &str, &str)] = &[
+    (
+        "let",
+        "let NAME = VALUE;",
+        "Names a number, a string, a list or the rate that `lr_find` suggests, from here to the end of the block: `let lr = lr_find(or = 1e-2);`. `--set NAME=VALUE` replaces a `let` at the top level of `train`.",
+    ),
+    (
+        "for",
+        "for NAME in [VALUES] { STEPS }",
+        "Repeats steps of `train`, once for each value of the list, which the name stands for: `for size in [64, 128] { .. }`.",
+    ),
+    ("pub", "pub NAME { .. }", "Makes the type public that `recipe!` declares; it has no effect in a recipe file."),
+    ("allow", "#[allow(LINT)]", "Turns a lint off, for the step, the section or the recipe that follows."),
+    ("warn", "#[warn(LINT)]", "Reports a lint as a warning, for the step, the section or the recipe that follows."),
+    ("deny", "#[deny(LINT)]", "Reports a lint as an error, for the step, the section or the recipe that follows."),
+];
+
 /// Words of the field that the language, the runs and the lessons use, each with its meaning here.
-const CONCEPTS: &[(&str, &str)] = &[
+pub(super) const CONCEPTS: &[(&str, &str)] = &[
     ("epoch", "One pass over all training images."),
     ("iteration", "One batch: forward, backward, and a step of the optimizer. An epoch has images / batch of them."),
     ("batchsize", "The number of images of an iteration: `batch: 64` in `data`."),
@@ -67,18 +85,23 @@ const ENUMS: &[Words] = enums! {
     Precision Anneal Suggest Erased Average Fall KappaWeights
 };
 
-/// The pages about `topic` as a word.
+/// The pages about `topic` as a word of the language.
 pub(super) fn pages(topic: &str) -> Vec<String> {
     let mut pages = Vec::new();
     if let Some((kind, doc)) = METRICS.iter().find(|(kind, _)| kind.word() == topic) {
         let tasks: Vec<String> = kind.tasks().iter().map(|task| format!("`{}`", task.word())).collect();
         pages.push(format!("metric `{topic}`, for {}\n\n{}\n\n    metrics: [{topic}]\n", tasks.join(", "), doc.trim()));
     }
+    let keyword = KEYWORDS.iter().find(|(name, ..)| *name == topic);
+    pages.extend(keyword.map(|(_, form, text)| format!("{form}\n\n{text}\n")));
     pages.extend(word(topic));
-    pages.extend(original(topic));
-    let concept = CONCEPTS.iter().find(|(name, _)| *name == topic.to_lowercase());
-    pages.extend(concept.map(|(name, text)| format!("{name}\n\n{text}\n")));
     pages
+}
+
+/// The pages about `topic` as a word of the field and as a name of the original.
+pub(super) fn pages_beyond(topic: &str) -> Vec<String> {
+    let concept = CONCEPTS.iter().find(|(name, _)| *name == topic.to_lowercase());
+    concept.map(|(name, text)| format!("{name}\n\n{text}\n")).into_iter().chain(original(topic)).collect()
 }
 
 /// The page of a word that a key or a section takes.
@@ -101,29 +124,39 @@ fn word(topic: &str) -> Option<String> {
     Some(format!("`{topic}`\n\n{meaning}{places}"))
 }
 
-/// The page of a name of the original.
+/// The page of a name of the original. A word of the language has one only if it means something else there.
 fn original(topic: &str) -> Option<String> {
-    let here = match (arch::find(topic), habits::renamed_to(topic)) {
-        (Some(facts), _) if facts.name != topic => format!("`{}`", facts.name),
-        (_, Some(ours)) => format!("`{ours}`"),
-        _ if habits::python(topic).is_some_and(|ours| ours != topic) => {
-            format!("`{}`", habits::python(topic).unwrap_or_default())
-        }
-        _ => habits::instead(topic).or_else(|| habits::shows(topic))?.to_string(),
+    if words().any(|word| word == topic) {
+        return habits::formerly(topic).map(|meaning| format!("In fastai 0.7, `{topic}` is {meaning}.\n"));
+    }
+    let here = match habits::renamed_to(topic).or_else(|| habits::python(topic)) {
+        Some(ours) => format!("`{ours}`"),
+        None => habits::instead(topic).or_else(|| habits::shows(topic))?.to_string(),
     };
     let here = here.split("; remove").next().unwrap_or_default();
     Some(format!("`{topic}` is no word of the language. Instead: {here}\n"))
 }
 
-/// All words that have a page here.
-pub(super) fn topics() -> impl Iterator<Item = &'static str> {
-    let of_keys = constructs().flat_map(|c| c.keys).flat_map(|key| key.legal_words());
-    let of_sections = SECTIONS.iter().flat_map(|section| section.words);
-    let enums = ENUMS.iter().flat_map(|(words, _)| *words);
-    let concepts = CONCEPTS.iter().map(|(name, _)| name);
-    let aliases = arch::ARCHS.iter().flat_map(|facts| facts.aliases);
-    let plain = of_keys.chain(of_sections).chain(enums).chain(MetricKind::WORDS).chain(concepts).chain(aliases);
-    plain.copied().chain(word::DOCS.iter().map(|(word, _)| *word)).chain(habits::names())
+/// All words of the language.
+pub(super) fn words() -> impl Iterator<Item = &'static str> {
+    let of_sections = SECTIONS.iter().flat_map(|section| std::iter::once(section.name).chain(words_of(section.words)));
+    let of_constructs = constructs().flat_map(|construct| {
+        let keys = construct.keys.iter().flat_map(|key| std::iter::once(key.name).chain(words_of(key.legal_words())));
+        std::iter::once(construct.name).chain(keys)
+    });
+    let archs = ARCHS.iter().flat_map(|facts| std::iter::once(facts.name).chain(words_of(facts.aliases)));
+    let plain = of_sections.chain(of_constructs).chain(archs).chain(words_of(MetricKind::WORDS));
+    let enums = ENUMS.iter().flat_map(|(words, _)| words_of(words));
+    plain.chain(enums).chain(word::DOCS.iter().map(|(word, _)| *word)).chain(KEYWORDS.iter().map(|(word, ..)| *word))
+}
+
+fn words_of(words: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+    words.iter().copied()
+}
+
+/// All words of the field and names of the original that have a page here.
+pub(super) fn topics_beyond() -> impl Iterator<Item = &'static str> {
+    CONCEPTS.iter().map(|(name, _)| *name).chain(habits::names())
 }
 
 /// The texts of helps and pages that propose code, with the names that they are about.

@@ -1,20 +1,22 @@
 //! The pages of `fastai explain`: those of errors and lints, and the registry's description of a word.
 
 mod glossary;
+mod index;
 
 use std::fmt::Write;
 
-use crate::arch::{self, ARCHS, ArchFacts};
+use crate::arch::{self, ArchFacts};
 use crate::catalog::{self, Code, ERRORS, LINTS};
 use crate::draft::commas;
 use crate::recipe::{MetricKind, TransformSet};
-use crate::schema::{Construct, Key, SECTIONS, STEPS, Section, choices, constructs};
+use crate::schema::{Construct, Key, SECTIONS, Section, choices, constructs};
 use crate::suggest::nearest;
 
 #[doc(hidden)]
 pub use glossary::advice;
+pub use index::index;
 
-/// The page about a code, lint, section, step, source, split, key, architecture, metric, word, or a name of the original.
+/// The page about a code, a lint, a word of the language or of the field, or a name of the original.
 ///
 /// # Errors
 /// A suggestion, if there is no such topic.
@@ -36,11 +38,10 @@ pub fn page(topic: &str) -> Result<String, String> {
     pages.extend(arch::find(topic).map(arch_page));
     // A set of transforms has the page of its section.
     pages.extend(glossary::pages(topic));
-    if pages.is_empty() || is_key(topic) {
-        pages.extend(constructs().flat_map(|c| {
-            c.keys.iter().filter(|k| k.name == topic).map(|k| format!("in {}:\n{}", written(c), key_line(k)))
-        }));
-    }
+    pages.extend(constructs().flat_map(|c| {
+        c.keys.iter().filter(|k| k.name == topic).map(|k| format!("in {}:\n{}", written(c), key_line(k)))
+    }));
+    pages.extend(glossary::pages_beyond(topic));
     if pages.is_empty() {
         let near = numbered(topic).or_else(|| begun(topic)).or_else(|| nearest(topic, topics(), LEAST_LIKENESS));
         return Err(near.map_or("`fastai explain` lists all".to_string(), |n| format!("did you mean `{n}`?")));
@@ -68,39 +69,9 @@ const LEAST_BEGINNING: usize = 4;
 /// Similarity from which a topic is proposed: a wrong page is worse than none.
 const LEAST_LIKENESS: f64 = 0.84;
 
-fn is_key(topic: &str) -> bool {
-    constructs().flat_map(|c| c.keys).any(|key| key.name == topic)
-}
-
 /// Every topic that has a page.
 pub fn topics() -> impl Iterator<Item = &'static str> {
-    let codes = ERRORS.iter().chain(LINTS).map(|c| c.id);
-    let words = SECTIONS.iter().map(|s| s.name).chain(constructs().map(|c| c.name));
-    let keys = constructs().flat_map(|c| c.keys).map(|k| k.name);
-    codes.chain(words).chain(keys).chain(ARCHS.iter().map(|a| a.name)).chain(glossary::topics())
-}
-
-/// The topics, one line each, without keys, words and names of the original.
-pub fn index() -> String {
-    let mut out = String::new();
-    let mut list = |title: &str, rows: Vec<(&str, String)>| {
-        let _ = writeln!(out, "{title}");
-        for (name, text) in rows {
-            let _ = writeln!(out, "  {name:<28} {text}");
-        }
-        out.push('\n');
-    };
-    let line = |doc: &str| doc.trim().lines().next().unwrap_or_default().to_string();
-    let is_step = |c: &&Construct| STEPS.iter().any(|s| s.name == c.name);
-    list("sections", SECTIONS.iter().map(|s| (s.name, line(s.doc))).collect());
-    list("steps", STEPS.iter().map(|c| (c.name, line(c.doc))).collect());
-    let words = constructs().filter(|c| !is_step(c));
-    list("sources, splits and metrics", words.map(|c| (c.name, line(c.doc))).collect());
-    list("architectures", ARCHS.iter().map(|a| (a.name, line(a.doc))).collect());
-    list("lints", LINTS.iter().map(|c| (c.id, c.title.to_string())).collect());
-    list("errors", ERRORS.iter().map(|c| (c.id, c.title.to_string())).collect());
-    out.truncate(out.trim_end().len());
-    out
+    ERRORS.iter().chain(LINTS).map(|c| c.id).chain(glossary::words()).chain(glossary::topics_beyond())
 }
 
 fn code_page(code: &Code) -> String {
@@ -128,6 +99,9 @@ fn code_page(code: &Code) -> String {
 fn section_page(section: &Section) -> String {
     let required = if section.required { "required" } else { "optional" };
     let mut out = format!("section `{}`, {required}\n\n{}\n\n    {}\n", section.name, section.doc, section.example);
+    if let Some(range) = section.range {
+        let _ = writeln!(out, "\nlegal numbers: {range}");
+    }
     if section.name == "metrics" {
         let _ = writeln!(out, "\none or more of {}", MetricKind::WORDS.join(", "));
     }
@@ -170,7 +144,8 @@ fn key_line(key: &Key) -> String {
 }
 
 fn arch_page(facts: &ArchFacts) -> String {
-    let mut out = format!("{}\n\n{}\n\n", facts.name, facts.doc);
+    let names = commas(std::iter::once(&facts.name).chain(facts.aliases));
+    let mut out = format!("{names}\n\n{}\n\n", facts.doc);
     for (i, (name, parameters)) in facts.body().iter().enumerate() {
         let _ = writeln!(out, "  group {i}: {name}, {parameters} parameters");
     }

@@ -59,7 +59,7 @@ impl fmt::Display for Override {
 /// `Site(first + 2 * i)`, and its value at the site behind that.
 pub fn apply(draft: &mut Draft, overrides: &[Override], first: u32, out: &mut Diagnostics) {
     for (o, site) in overrides.iter().zip((first..).step_by(2)) {
-        let read = Slot::of(draft, o).and_then(|slot| Ok((value::read(draft, &slot, o)?, slot)));
+        let read = Slot::of(draft, o).and_then(|slot| Ok((slot.value(draft, o)?, slot)));
         match read {
             Ok((mut value, slot)) => {
                 value.relocate(Site(site + 1));
@@ -72,7 +72,7 @@ pub fn apply(draft: &mut Draft, overrides: &[Override], first: u32, out: &mut Di
 
 /// What an override sets.
 #[derive(Debug)]
-enum Slot {
+pub(crate) enum Slot {
     /// The statement of `train` with this index, a `let`.
     Binding(usize),
     /// The section with this index.
@@ -84,7 +84,9 @@ enum Slot {
 }
 
 impl Slot {
-    fn of(draft: &Draft, o: &Override) -> Result<Self, Diagnostic> {
+    /// # Errors
+    /// An override that fits nothing.
+    pub(crate) fn of(draft: &Draft, o: &Override) -> Result<Self, Diagnostic> {
         let nothing =
             |help: String| Diagnostic::error(&c::OVERRIDE, Site::NONE, format!("`{o}` fits nothing")).help(help);
         let section = |name: &str| draft.sections.iter().position(|entry| entry.key.text == name);
@@ -102,6 +104,14 @@ impl Slot {
         let known = binding.or_else(|| section(&o.key).map(Slot::Section));
         let new = || settable().find(|name| *name == o.key).map(Slot::NewSection);
         known.or_else(new).ok_or_else(|| nothing(meant::name(draft, o)))
+    }
+
+    /// The value that the override sets there.
+    ///
+    /// # Errors
+    /// What is missing or wrong.
+    pub(crate) fn value(&self, draft: &Draft, o: &Override) -> Result<Value, Diagnostic> {
+        value::read(draft, self, o)
     }
 
     /// Puts the value into the draft, and what the draft lacks for it at `site`.
@@ -132,7 +142,7 @@ impl Slot {
     }
 
     /// What the recipe says there.
-    fn present<'d>(&self, draft: &'d Draft) -> Option<&'d Value> {
+    pub(crate) fn present<'d>(&self, draft: &'d Draft) -> Option<&'d Value> {
         match self {
             Slot::Binding(at) => match draft.train.as_ref()?.body.get(*at)? {
                 Stmt::Let { value, .. } => Some(value),

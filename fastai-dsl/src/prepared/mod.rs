@@ -122,6 +122,12 @@ impl DataSummary {
         words
     }
 
+    /// Whether the summary is of the recipe's data, and of its labels if it says which it counted.
+    pub fn is_of(&self, recipe: &Recipe) -> bool {
+        let same_labels = self.labels.is_empty() || self.labels == DataSummary::labels_of(recipe);
+        same_labels && self.source == DataSummary::source_of(recipe.data())
+    }
+
     /// Whether the images were counted by the recipe's split.
     pub fn has_split_of(&self, recipe: &Recipe) -> bool {
         recipe.data().valid.to_string() == self.split

@@ -100,6 +100,7 @@ impl DataSummary {
         if separated && !out.has_errors() {
             self.another_task(recipe, draft, &mut out);
             self.classes_alike(draft, &mut out);
+            self.top_k(recipe, draft, &mut out);
         }
         out
     }
@@ -324,6 +325,22 @@ impl DataSummary {
         let help = "write them alike in the data, or `#[allow(classes_alike)]` on the recipe";
         let diagnostic = Diagnostic::error(&c::CLASSES_ALIKE, site(draft, "data", None), message).help(help);
         check::lint_of_section("data", diagnostic, draft, out);
+    }
+
+    /// Checks the lint about a metric that is 1 whatever is predicted.
+    fn top_k(&self, recipe: &Recipe, draft: &Draft, out: &mut Diagnostics) {
+        let classes = self.classes.len();
+        let Some(message) = recipe.metrics().iter().find_map(|metric| metric.always_one(classes)) else { return };
+        // The value of a constant is unknown.
+        if draft.section("metrics").is_none_or(|entry| entry.value.has_constant()) {
+            return;
+        }
+        let help = match classes {
+            2 => "`accuracy`, which is `top_k(1)`".to_string(),
+            _ => format!("`top_k({})` or less, or `accuracy`, which is `top_k(1)`", classes - 1),
+        };
+        let diagnostic = Diagnostic::error(&c::TOP_K_OF_ALL, site(draft, "metrics", None), message).help(help);
+        check::lint_of_section("metrics", diagnostic, draft, out);
     }
 }
 

@@ -186,7 +186,7 @@ impl<'a> LineParser<'a> {
     /// Operands with operators of one precedence between them.
     fn operators(&mut self, known: [(&'static str, char); 2], operand: fn(&mut Self) -> Option<Expr>) -> Option<Expr> {
         let mut left = operand(self)?;
-        for _ in 0..MAX_OPERATORS {
+        for _ in 0..=MAX_OPERATORS {
             let Some((_, op)) = known.into_iter().find(|(punct, _)| self.punct(punct)) else { return Some(left) };
             left = Expr::Binary(op, Box::new(left), Box::new(operand(self)?));
         }

@@ -177,7 +177,7 @@ macro_rules! loading {
             sampler: Word(Sampler) = "shuffle";
             /// Shorter side, in pixels, of scaled copies that a run keeps in the cache folder and reads instead of the images;
             /// `validate` and `predict` see equal pixels.
-            resize_to: Count in range(8.0, 8192.0);
+            resize_to: Count in range(8.0, 8192.0) like "512";
             /// The images that are decoded and compared before training: `all`, or at most this many of each part, in random
             /// order. An unexamined image that cannot be decoded stops the run when the run reads it. Preflight reports
             /// training images that show nearly the same as a validation image: copies that were encoded anew, resized or

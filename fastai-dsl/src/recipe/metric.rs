@@ -139,7 +139,7 @@ metrics! {
         /// Classes that count.
         k: Count in range(1.0, 10000.0) = "5";
     };
-    /// Mean negative log-probability of the label, or mean binary cross-entropy.
+    /// Mean negative log-probability of the label, or mean binary cross-entropy; probabilities are clipped at 1e-15.
     LogLoss = log_loss, Lower is better, measures SingleLabel | MultiLabel;
     /// Area under the ROC curve, the mean over the classes (each against the rest) or over the tags.
     Auroc = auroc, Higher is better, measures SingleLabel | MultiLabel;
@@ -275,6 +275,16 @@ impl Metric {
     /// The word in a recipe, whatever its arguments.
     pub fn word(&self) -> &'static str {
         self.kind().word()
+    }
+
+    /// Says so, if the metric is 1 whatever is predicted, as `top_k` of as many classes as there are.
+    pub fn always_one(&self, classes: usize) -> Option<String> {
+        match self {
+            Metric::TopK { k } if *k as usize >= classes => Some(format!(
+                "`{self}` takes in the {k} most probable classes, and there are {classes}: it is always 1"
+            )),
+            _ => None,
+        }
     }
 
     /// The rule for predicting tags, for a metric of tags.

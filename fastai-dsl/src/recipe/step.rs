@@ -174,15 +174,15 @@ word_enums! {
         Average = "average",
     }
 
-    /// The rule by which `lr_find` derives a rate from its curve.
+    /// The rule by which `lr_find` derives a rate from a clear fall of the loss.
     Suggest {
-        /// The first rate at which 85 % of the fall in log loss are done; without a fall, a twentieth of that of the rise.
+        /// The first rate at which 85 % of a clear fall in log loss are done.
         Valley = valley,
-        /// Where the loss falls fastest.
+        /// Where a clear fall of the loss is fastest.
         Steepest = steepest,
-        /// A tenth of the rate with the lowest loss.
+        /// A tenth of the rate with the lowest loss after a clear fall.
         Minimum = minimum,
-        /// fastai v2's `slide`: where the smoothed loss changes as fast as 15 batches later, sought from the end.
+        /// fastai v2's `slide` on a clear fall: where the smoothed loss changes as fast as 15 batches later, sought from the end.
         Slide = slide,
     }
 }
@@ -272,10 +272,11 @@ pub mod calls {
             }
             /// Sweeps the learning rate upward for some batches, restores the weights, and suggests a rate.
             LR_FIND lr_find {
-                /// The rule that derives a rate from the curve.
+                /// The rule that derives a rate from a clear fall of the loss. Without one, every rule suggests a twentieth of the
+                /// rate from which the loss rises.
                 suggest: Word(Suggest) = "valley";
-                /// The rate to use if the curve suggests none. Without `or`, the run uses a tenth of the head's last rate, or
-                /// stops if no `fit` came before.
+                /// The rate to use if the curve suggests none, because the loss neither falls nor rises clearly or rises from the
+                /// start. Without `or`, the run uses a tenth of the head's last rate, or stops if no `fit` came before.
                 or: Number in above(0.0, 10.0);
                 /// First rate.
                 start: Number in above(0.0, 10.0) = "1e-5";

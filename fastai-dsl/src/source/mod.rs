@@ -2,6 +2,7 @@
 
 mod quotes;
 mod render;
+mod valued;
 
 use std::ops::Range;
 
@@ -17,6 +18,7 @@ use crate::prepared;
 use crate::scan::{ScanError, partner, scan};
 use crate::spelling::{Capitals, read_words};
 use quotes::{double_quotes, single_quotes, unknown_escape};
+pub use valued::with_values;
 
 /// The largest recipe file, in bytes. Ten thousand steps, one a line, are smaller.
 pub const LARGEST: usize = 256 << 10;
@@ -35,6 +37,7 @@ pub struct RecipeText {
     /// Byte ranges of the sites in the text. Behind them each override has two, in their order: one of its
     /// key and one of its value.
     pub places: Vec<Range<usize>>,
+    overrides: Vec<Override>,
     /// The overrides, as they are written on a command line.
     arguments: Vec<String>,
     public: bool,
@@ -44,7 +47,8 @@ impl RecipeText {
     /// Reads and checks the bytes of a recipe's text. Does not panic on any input.
     pub fn from_bytes(path: &str, bytes: &[u8], overrides: &[Override]) -> RecipeText {
         let read = RecipeText::read(path, bytes, |draft, places, found| checked(draft, places, found, overrides));
-        RecipeText { arguments: overrides.iter().map(ToString::to_string).collect(), ..read }
+        let arguments = overrides.iter().map(ToString::to_string).collect();
+        RecipeText { overrides: overrides.to_vec(), arguments, ..read }
     }
 
     /// Reads and checks a text. Does not panic on any input.
@@ -54,8 +58,10 @@ impl RecipeText {
 
     /// Verifies the recipe, if there is one, against the text of its data's [summary](crate::prepared).
     pub fn verify(mut self, summary: &str) -> RecipeText {
-        let Some(draft) = &self.draft else { return self };
-        self.result = self.result.and_then(|checked| prepared::verify(checked, draft, summary));
+        let Some(mut draft) = self.draft.clone() else { return self };
+        // What they get wrong, the recipe's own check has found.
+        overrides::apply(&mut draft, &self.overrides, self.places.len() as u32, &mut Diagnostics::default());
+        self.result = self.result.and_then(|checked| prepared::verify(checked, &draft, summary));
         self
     }
 
@@ -132,7 +138,7 @@ impl RecipeText {
         };
         let public = !visibility.is_empty();
         let (path, text) = (path.to_string(), text.to_string());
-        RecipeText { path, text, result, draft, places, arguments: Vec::new(), public }
+        RecipeText { path, text, result, draft, places, overrides: Vec::new(), arguments: Vec::new(), public }
     }
 
     fn failed(path: &str, text: &str, diagnostic: Diagnostic, place: Range<usize>) -> RecipeText {
@@ -144,6 +150,7 @@ impl RecipeText {
             result: Err(diagnostics),
             draft: None,
             public: false,
+            overrides: Vec::new(),
             arguments: Vec::new(),
             places: vec![clamp(text, place)],
         }

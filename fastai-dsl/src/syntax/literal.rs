@@ -6,7 +6,7 @@ use super::Parser;
 use crate::catalog as c;
 use crate::draft::{Value, ValueKind};
 
-/// The longest string literal, bytes; a path is shorter.
+/// The longest string literal, bytes between its quotes; a path is shorter.
 const MAX_STRING: usize = 4096;
 /// The longest other literal, characters. The shortest text of a number has at most 24.
 const MAX_DIGITS: usize = 128;
@@ -37,11 +37,13 @@ impl Parser<'_, '_> {
             self.out.diagnostics.error(&c::LITERAL, site, message, help);
             ValueKind::Broken
         };
-        let string = text.ends_with(['"', '#']);
-        let longest = if string { MAX_STRING } else { MAX_DIGITS };
-        if text.len() > longest {
-            let (what, unit) = if string { ("a string", "bytes") } else { ("a literal", "characters") };
-            return refuse(format!("{what} of {} {unit}", text.len()), format!("at most {longest}"));
+        let quotes = text.find('"').zip(text.rfind('"')).filter(|_| text.ends_with(['"', '#']));
+        let (what, length, unit, longest) = match quotes {
+            Some((first, last)) => ("a string", last.saturating_sub(first + 1), "bytes", MAX_STRING),
+            None => ("a literal", text.len(), "characters", MAX_DIGITS),
+        };
+        if length > longest {
+            return refuse(format!("{what} of {length} {unit}"), format!("at most {longest}"));
         }
         let mut suffixed = |suffix: &str, digits: &str| {
             refuse(format!("`{text}` has the suffix `{suffix}`"), format!("numbers have no units or types: `{digits}`"))

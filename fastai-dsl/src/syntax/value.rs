@@ -10,8 +10,8 @@ use crate::habits;
 
 /// Operators of one precedence in a row.
 const MAX_OPERATORS: usize = 64;
-/// The most tokens of a string without its quotes, which are read twice where they are none.
-const MAX_PATH: usize = 32;
+/// The most tokens of a string without its quotes. Before every value so many are read ahead, however long the text goes on.
+const MAX_PATH: usize = 64;
 
 impl<'a> Parser<'a, '_> {
     /// Parses a value. If there is none, reports an error and returns [`ValueKind::Broken`], consuming only tokens that
@@ -35,7 +35,7 @@ impl<'a> Parser<'a, '_> {
             let site = self.site(first);
             left = Value { kind: ValueKind::Binary(op, Box::new(left), Box::new(right)), site };
         }
-        self.too_long(left)
+        if known.into_iter().any(|(mark, _)| self.peek_punct(mark)) { self.too_long(left) } else { left }
     }
 
     /// Rejects an expression that nests too deeply.

@@ -23,11 +23,14 @@ pub(super) fn csv(b: &Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> O
         );
     }
     let suffixes = b.read::<Vec<String>>("suffix").unwrap_or_default();
+    let has_dot = |suffix: &str| suffix.is_empty() || suffix.starts_with('.');
+    let dotted =
+        |suffix: &str| if has_dot(suffix) { format!("{suffix:?}") } else { format!("{:?}", [".", suffix].concat()) };
     if let Some(several) = suffixes.iter().find(|suffix| suffix.contains(',')) {
-        let help = format!("`suffix: [{}]`", commas(several.split(',').map(|suffix| format!("{:?}", suffix.trim()))));
+        let help = format!("`suffix: [{}]`", commas(several.split(',').map(|suffix| dotted(suffix.trim()))));
         out.error(&c::SUFFIX, b.site("suffix", Site::NONE), format!("the suffix {several:?} holds several"), help);
-    } else if let Some(suffix) = suffixes.iter().find(|suffix| !suffix.is_empty() && !suffix.starts_with('.')) {
-        let help = format!("`suffix: \".{suffix}\"`");
+    } else if let Some(suffix) = suffixes.iter().find(|suffix| !has_dot(suffix)) {
+        let help = format!("`suffix: {}`", dotted(suffix));
         out.error(&c::SUFFIX, b.site("suffix", Site::NONE), format!("the suffix {suffix:?} has no dot"), help);
     }
     label_columns(b, &columns, task, out);
