@@ -34,7 +34,7 @@ mod vocabulary;
 pub use atomic::FileError;
 pub use data_key::DataKey;
 pub use dataset::{Dataset, Item, Target};
-pub use decode::{DecodeError, decode, decode_as, image_size};
+pub use decode::{DecodeError, MAX_IMAGE_BYTES, decode, decode_as, image_size};
 pub use finding::{DataPart, Finding, FindingKind, RowFault};
 pub use findings::{DataError, OpenError, OpenReached};
 pub use histogram::Histogram;

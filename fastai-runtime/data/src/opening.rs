@@ -136,6 +136,8 @@ fn read_source(
                 let known = valid.rows.into_iter().filter(|row| vocabulary.number(&row.labels[0]).is_some());
                 rows.iter_mut().for_each(|row| row.held_out = Some(false));
                 rows.extend(known.map(|row| SourceRow { held_out: Some(true), ..row }));
+            } else {
+                notes.extend(folders::left_out(root, train, data.test.as_deref(), vocabulary.names()));
             }
             (rows, vocabulary)
         }

@@ -26,17 +26,26 @@ pub fn read_sealed(path: &Path, kind: &str, largest: u64) -> Result<Result<Vec<u
     let read = File::open(path).and_then(|file| file.take(largest.saturating_add(1)).read_to_end(&mut bytes));
     read.map_err(|e| FileError::new("read", path, e))?;
     if bytes.len() as u64 > largest {
-        return Ok(Err(format!("larger than {} MiB", largest >> 20)));
+        return Ok(Err(format!("larger than {largest} bytes")));
     }
     let start = kind.len() + 1 + DIGITS + 1;
     let claimed = bytes.get(..start).and_then(|line| line.strip_prefix(kind.as_bytes())?.strip_prefix(b" "));
     let Some(claimed) = claimed.and_then(|line| line.strip_suffix(b"\n")) else {
-        return Ok(Err(format!("it does not begin like a {kind}")));
+        return Ok(Err(format!("it does not begin with `{kind}`")));
     };
     if claimed != digest(kind, &bytes[start..]).as_bytes() {
         return Ok(Err("its content does not match its digest".to_string()));
     }
     Ok(Ok(bytes.split_off(start)))
+}
+
+/// Bytes of a [`short_digest`].
+pub(crate) const SHORT: usize = 16;
+
+/// The first bytes of the BLAKE3 digest of `content`: of an image's file, by which it is recognised, and of its copy.
+pub(crate) fn short_digest(content: &[u8]) -> [u8; SHORT] {
+    let digest = blake3::hash(content);
+    std::array::from_fn(|i| digest.as_bytes()[i])
 }
 
 fn digest(kind: &str, content: &[u8]) -> String {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use image::ImageFormat;
 use serde::{Serialize, Serializer};
 
-use super::{MAX_BYTES, MAX_SIDE};
+use super::{MAX_IMAGE_BYTES, MAX_SIDE};
 
 /// Why an image cannot be read. The text, which is also its serialised form, does not name the image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,7 +68,7 @@ pub enum DecodeError {
     #[error("the image has no pixels")]
     NoPixels,
     /// A side has more pixels than are decoded.
-    #[error("too large, {width} x {height} pixels (limits: {limit} pixels a side, {} MiB)", MAX_BYTES >> 20)]
+    #[error("too large, {width} x {height} pixels (limits: {limit} pixels a side, {} MiB)", MAX_IMAGE_BYTES >> 20)]
     SideTooLong {
         /// Pixels a row.
         width: u32,
@@ -88,7 +88,7 @@ pub enum DecodeError {
         limit: u64,
     },
     /// The decoder of the format met these limits before it told the size.
-    #[error("too large, {reason} (limits: {} pixels a side, {} MiB)", MAX_SIDE, MAX_BYTES >> 20)]
+    #[error("too large, {reason} (limits: {} pixels a side, {} MiB)", MAX_SIDE, MAX_IMAGE_BYTES >> 20)]
     OverLimit {
         /// The format.
         format: ImageFormat,
@@ -165,8 +165,11 @@ mod tests {
                 DecodeError::OverLimit { format: ImageFormat::Png, reason },
                 "too large, Memory limit exceeded (limits: 16384 pixels a side, 512 MiB)",
             ),
-            (DecodeError::TooManyPixels { width, height, limit: MAX_BYTES }, "40000 x 2 pixels take more than 512 MiB"),
-            (DecodeError::FileTooLarge { limit: MAX_BYTES }, "the file is larger than 512 MiB"),
+            (
+                DecodeError::TooManyPixels { width, height, limit: MAX_IMAGE_BYTES },
+                "40000 x 2 pixels take more than 512 MiB",
+            ),
+            (DecodeError::FileTooLarge { limit: MAX_IMAGE_BYTES }, "the file is larger than 512 MiB"),
             (
                 DecodeError::Truncated { format: ImageFormat::WebP },
                 "the WebP is truncated: one of its chunks is longer than the file",

@@ -20,8 +20,8 @@ mod palette;
 
 /// Longest side that the decoder accepts, pixels.
 const MAX_SIDE: u32 = 16_384;
-/// Largest memory use of one image, bytes.
-const MAX_BYTES: u64 = 512 << 20;
+/// Largest file of an image, and largest memory use of one, bytes.
+pub const MAX_IMAGE_BYTES: u64 = 512 << 20;
 
 /// Decodes the image at `path` to 8-bit RGB, upright.
 ///
@@ -78,10 +78,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DecodeError> {
         return Err(DecodeError::NoFile);
     }
     // The stated length plus one byte, which detects the end.
-    let mut bytes = Vec::with_capacity((metadata.len().min(MAX_BYTES) + 1) as usize);
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(DecodeError::FileTooLarge { limit: MAX_BYTES });
+    let mut bytes = Vec::with_capacity((metadata.len().min(MAX_IMAGE_BYTES) + 1) as usize);
+    File::open(path)?.take(MAX_IMAGE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_IMAGE_BYTES {
+        return Err(DecodeError::FileTooLarge { limit: MAX_IMAGE_BYTES });
     }
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
@@ -196,12 +196,12 @@ fn stored<R: BufRead + Seek>(
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_BYTES);
+    limits.max_alloc = Some(MAX_IMAGE_BYTES);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(|e| reason(format, &e))?;
     let (width, height) = decoder.dimensions();
     fits(width, height)?;
-    if decoder.total_bytes() > MAX_BYTES {
+    if decoder.total_bytes() > MAX_IMAGE_BYTES {
         return Err(too_much(width, height));
     }
     let orientation = match decoder.exif_metadata().map_err(|e| reason(format, &e))? {
@@ -220,14 +220,14 @@ fn fits(width: u32, height: u32) -> Result<(), DecodeError> {
     if width.max(height) > MAX_SIDE {
         return Err(DecodeError::SideTooLong { width, height, limit: MAX_SIDE });
     }
-    if 3 * u64::from(width) * u64::from(height) > MAX_BYTES {
+    if 3 * u64::from(width) * u64::from(height) > MAX_IMAGE_BYTES {
         return Err(too_much(width, height));
     }
     Ok(())
 }
 
 fn too_much(width: u32, height: u32) -> DecodeError {
-    DecodeError::TooManyPixels { width, height, limit: MAX_BYTES }
+    DecodeError::TooManyPixels { width, height, limit: MAX_IMAGE_BYTES }
 }
 
 fn reason(format: ImageFormat, error: &ImageError) -> DecodeError {

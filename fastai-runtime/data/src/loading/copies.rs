@@ -15,6 +15,7 @@ use crate::decode::{decode_as, decode_bytes_as, decode_noted, guarded, read};
 use crate::finding::Finding;
 use crate::findings::Findings;
 use crate::progress::{Progress, StopSignal};
+use crate::sealed::{SHORT, short_digest};
 use crate::transforms::{Demand, Picture, scale_min};
 use crate::{DataError, Dataset, DecodeError, FileError, Health, OpenError, OpenReached};
 
@@ -22,8 +23,6 @@ use crate::{DataError, Dataset, DecodeError, FileError, Health, OpenError, OpenR
 const VERSION: u32 = 2;
 /// Quality of the copies; colours are not subsampled.
 const QUALITY: u8 = 95;
-/// Bytes of a digest: the original's digest names its copy, and the copy's own digest ends the file.
-const DIGEST: usize = 16;
 
 /// What [`Copies::make`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -232,7 +231,7 @@ impl Copies {
     }
 
     /// Returns the path of the copy of an image with this digest.
-    fn path(&self, digest: &[u8; DIGEST]) -> PathBuf {
+    fn path(&self, digest: &[u8; SHORT]) -> PathBuf {
         let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         // One folder per first byte keeps listings short.
         self.sized().join(&name[..2]).join(format!("{name}.jpg"))
@@ -252,9 +251,9 @@ impl Copies {
         if !is_larger(&decoded, self.side) {
             return Ok(None);
         }
-        let copy = self.path(&digest(&bytes));
+        let copy = self.path(&short_digest(&bytes));
         let mut bytes = guarded(|| scaled_jpeg(&decoded, self.side as usize)).map_err(broken)?;
-        let end = digest(&bytes);
+        let end = short_digest(&bytes);
         bytes.extend(end);
         if let Some(folder) = copy.parent() {
             std::fs::create_dir_all(folder).map_err(|error| FileError::new("create", folder, error))?;
@@ -307,13 +306,7 @@ fn is_larger(image: &RgbImage, side: u32) -> bool {
 /// Whether the copy exists and is intact.
 fn is_whole(copy: &Path) -> bool {
     let Ok(bytes) = std::fs::read(copy) else { return false };
-    bytes.split_last_chunk::<DIGEST>().is_some_and(|(jpeg, end)| digest(jpeg) == *end)
-}
-
-fn digest(bytes: &[u8]) -> [u8; DIGEST] {
-    let mut digest = [0; DIGEST];
-    digest.copy_from_slice(&blake3::hash(bytes).as_bytes()[..DIGEST]);
-    digest
+    bytes.split_last_chunk::<SHORT>().is_some_and(|(jpeg, end)| short_digest(jpeg) == *end)
 }
 
 fn scaled_jpeg(image: &RgbImage, side: usize) -> Result<Vec<u8>, DecodeError> {

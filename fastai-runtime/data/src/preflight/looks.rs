@@ -10,6 +10,7 @@ use image::RgbImage;
 
 use crate::DecodeError;
 use crate::decode::{Remark, decode_noted, guarded, read};
+use crate::sealed::{SHORT, short_digest};
 
 /// Thumbnail columns: one more than the hash has, which compares neighbours.
 const WIDTH: usize = 9;
@@ -47,7 +48,7 @@ pub(crate) struct Looks {
     /// Pixels, upright.
     pub(crate) height: u32,
     /// Digest of the file's bytes.
-    pub(crate) digest: [u8; 16],
+    pub(crate) digest: [u8; SHORT],
     /// Mean colours of a grid of 9 x 8 cells, row by row.
     thumb: [u8; THUMB],
     /// Mean grey levels of a grid of 18 x 16 cells, row by row.
@@ -62,13 +63,11 @@ impl Looks {
     pub(crate) fn of(path: &Path, bits: u32) -> Result<(Looks, Option<Remark>), DecodeError> {
         let bytes = read(path)?;
         let (image, remark) = guarded(|| decode_noted(&bytes, bits))?;
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
-        Ok((Looks::new(&image, digest), remark))
+        Ok((Looks::new(&image, short_digest(&bytes)), remark))
     }
 
     /// Describes an image whose file has this digest.
-    pub(crate) fn new(image: &RgbImage, digest: [u8; 16]) -> Looks {
+    pub(crate) fn new(image: &RgbImage, digest: [u8; SHORT]) -> Looks {
         let (thumb, fine) = thumbnails(image);
         Looks { width: image.width(), height: image.height(), digest, thumb, fine }
     }
@@ -246,9 +245,7 @@ mod tests {
     use crate::random::{Stream, unit};
 
     fn looks(image: &RgbImage) -> Looks {
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&blake3::hash(image.as_raw()).as_bytes()[..16]);
-        Looks::new(image, digest)
+        Looks::new(image, short_digest(image.as_raw()))
     }
 
     fn near(a: &Looks, b: &Looks) -> bool {

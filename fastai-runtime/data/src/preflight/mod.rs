@@ -115,7 +115,7 @@ impl<'a> Preflight<'a> {
         self.open_but(data, task, Findings::of_measuring, progress)
     }
 
-    /// [`open`](Self::open), but for the findings that `kept` takes out, before the images are looked at and after.
+    /// Like [`open`](Self::open), with only the findings that `kept` returns, before the images are looked at and after.
     fn open_but(
         &self,
         data: &Data,

@@ -164,12 +164,12 @@ mod tests {
 
     use super::*;
     use crate::preflight::looks::Looks;
+    use crate::sealed::short_digest;
 
     const MOST: usize = 10_000;
 
     fn looks(path: String, image: &RgbImage) -> (PathBuf, Looks) {
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&blake3::hash(path.as_bytes()).as_bytes()[..16]);
+        let digest = short_digest(path.as_bytes());
         (PathBuf::from(path), Looks::new(image, digest))
     }
 

@@ -251,6 +251,31 @@ fn strange_files(folder: &Path, files: &[String]) -> Vec<String> {
     notes
 }
 
+/// The note about images of these classes that a split of the images in `root/train` leaves out, since they lie in a folder whose
+/// name says that they are held out.
+pub(crate) fn left_out(root: &Path, train: &str, test: Option<&str>, classes: &[String]) -> Option<String> {
+    // Without the `.` that names the root itself.
+    let place = |folder: &str| root.join(folder).components().collect::<PathBuf>();
+    let used = [Some(train), test].map(|folder| folder.map(place));
+    neighbours::VALID.iter().find_map(|&name| {
+        let path = place(name);
+        if used.iter().flatten().any(|folder| path.starts_with(folder)) || !path.is_dir() {
+            return None;
+        }
+        let read = read(root, name, DataKey::Valid, &mut Findings::default(), &mut Vec::new());
+        let count = read.rows.iter().filter(|row| row.labels.iter().all(|label| classes.contains(label))).count();
+        (count > 0).then(|| {
+            format!(
+                "{} in {} {} in neither part, because the split takes images of {train:?} only: to validate on them, say \
+                 `valid: {name:?}`; to split them with the others, move them into {train:?}",
+                number(count, "labelled image", "labelled images"),
+                path.display(),
+                if count == 1 { "is" } else { "are" }
+            )
+        })
+    })
+}
+
 /// Reads the folder `root/folder` of test images: unlabelled files, or one subfolder per class (then rows have a label).
 /// `known` are the training classes.
 pub(crate) fn read_test(

@@ -9,7 +9,7 @@ use crate::DataKey;
 use crate::findings::names;
 
 /// Usual names of the folder of held-out images.
-const VALID: &[&str] = &["valid", "val", "validation", "dev", "eval"];
+pub(crate) const VALID: &[&str] = &["valid", "val", "validation", "dev", "eval"];
 /// Usual names of the folder of training images.
 const TRAIN: &[&str] = &["train", "training", "trn", "training_set", "train_set"];
 /// Usual names of the folder of test images.

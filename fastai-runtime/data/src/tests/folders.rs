@@ -79,6 +79,26 @@ fn what_is_there_instead_of_a_missing_folder_is_named() {
 }
 
 #[test]
+fn labelled_images_that_a_split_leaves_out_are_noted() {
+    let files = ["train/a/1.jpg", "train/a/2.jpg", "train/b/1.jpg", "valid/a/3.jpg", "valid/b/4.jpg", "valid/c/5.jpg"];
+    let root = folder(&files.map(|file| (file, "")));
+    let notes = |data: Data| single(&data).unwrap().notes;
+    let drawn = |source: Source| data(root.path(), source, Valid::Rows(vec![0]));
+    for split in [Valid::Rows(vec![0]), Valid::None] {
+        let said = notes(data(root.path(), folders(), split)).join("\n");
+        let valid = root.path().join("valid");
+        assert!(said.contains(&format!("2 labelled images in {} are in neither part", valid.display())), "{said}");
+        assert!(said.contains("say `valid: \"valid\"`") && said.contains("move them into \"train\""), "{said}");
+    }
+    let test = Data { test: Some("valid/".to_string()), ..drawn(folders()) };
+    let all = drawn(Source::Folders { train: "./".to_string() });
+    std::fs::remove_dir_all(root.path().join("valid/c")).unwrap();
+    for data in [data(root.path(), folders(), Valid::Folder("valid".to_string())), test, all] {
+        assert!(!notes(data.clone()).iter().any(|note| note.contains("neither part")), "{data:?}");
+    }
+}
+
+#[test]
 fn stratified_keeps_the_last_image_of_a_class() {
     let files: Vec<(String, &str)> = (0..40)
         .map(|i| (format!("train/{}/{i:02}.jpg", ["many", "more"][i % 2]), ""))
