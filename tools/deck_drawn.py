@@ -109,7 +109,7 @@ def losses_of(run):
     losses = {}
     with open(run / "batches.csv", newline="", encoding="utf-8") as f:
         for row in csv.DictReader(f):
-            losses.setdefault(int(row["stage"]), []).append(float(row["loss"]))
+            losses.setdefault(int(row["step"]) - 1, []).append(float(row["loss"]))
     return losses
 
 

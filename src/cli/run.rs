@@ -58,8 +58,12 @@ pub struct RunArgs {
     smoke: bool,
 }
 
+/// The largest seed that a recipe can name, as the one that the run keeps does.
+const LARGEST_SEED: u64 = 9_007_199_254_740_991;
+
 pub fn seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("a whole number from 0 to {}", u64::MAX))
+    let seed = text.parse::<u64>().ok().filter(|seed| *seed <= LARGEST_SEED);
+    seed.ok_or_else(|| format!("a whole number from 0 to {LARGEST_SEED}"))
 }
 
 pub fn run(args: &RunArgs) -> Result<(), Failure> {

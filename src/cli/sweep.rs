@@ -174,7 +174,6 @@ fn conclude(swept: &Swept, spec: &SweepSpec) -> Result<(), Failure> {
 
 fn standings(found: &Standings) -> String {
     let direction = found.direction.word();
-    let wanted = found.seeds.len() * found.folds;
     let whole = if found.folds > 1 { "out of fold" } else { "" };
     let titles = ["", "candidate", &found.metric, whole, "deviation", "against the best (95 %)", "runs", ""];
     let mut rows = vec![titles.map(str::to_string)];
@@ -189,7 +188,7 @@ fn standings(found: &Standings) -> String {
             number(standing.deviation),
             standing.difference.map_or_else(String::new, |difference| format!("{difference:+.4}{interval}")),
             format!("{}", standing.runs.len()),
-            standing.fate_in_words(wanted),
+            standing.fate_in_words(),
         ]);
     }
     let caveat = found.caveat().map_or_else(String::new, |caveat| format!("{caveat}\n"));

@@ -80,6 +80,45 @@ fn a_model_without_held_out_images_is_measured_on_another_folder() {
 }
 
 #[test]
+fn a_run_of_a_csv_file_is_measured_on_a_folder_a_class() {
+    let scratch = TempDir::new().unwrap();
+    let path = |name: &str| scratch.path().join(name);
+    copy_chips(&path("table/images"), 0..24, |image| format!("train_{image}.jpg"));
+    copy_chips(&path("other"), 24..48, |image| format!("{image}.jpg"));
+    let row = |image: usize| format!("{0}/train_{image}.jpg,{0}\n", ["forest", "sea"][image % 2]);
+    fs::write(path("table/labels.csv"), "image,kind\n".to_string() + &(0..24).map(row).collect::<String>()).unwrap();
+    fs::create_dir(path("empty")).unwrap();
+    let trained = |recipe: &Path, out: &str| {
+        let mut command = fastai(&scratch);
+        command.args(["run", "-q", "--smoke", "--device", "cpu"]).arg(recipe).arg("--out").arg(path(out));
+        command.assert().success();
+    };
+    let measured = |run: &str, data: &str| {
+        let mut command = fastai(&scratch);
+        let output = command.arg("validate").arg(path(run)).arg("--data").arg(path(data)).output().unwrap();
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
+    };
+    for (split, run) in [("stratified(0.3)", "one"), ("folds(2)", "folded")] {
+        let table = format!("labels: \"labels.csv\", images: \"images\", valid: {split}");
+        let text = of_classes("Table", &path("table")).replace("folders {", "csv {");
+        let text = text.replace("train: \".\", valid: stratified(0.3)", &table);
+        fs::write(path("table.recipe"), text).unwrap();
+        trained(&path("table.recipe"), run);
+        let [found, said] = measured(run, "other");
+        assert!(found.contains("24 images of all") && !said.contains("the run trained on"), "{split}: {found}{said}");
+        assert!(said.contains("the classes lie directly in "), "{split}: {said}");
+        let [found, said] = measured(run, "table/images");
+        assert!(found.contains("24 images of all") && said.contains("the run trained on"), "{split}: {found}{said}");
+        let [_, said] = measured(run, "empty");
+        let lacks = "has no \"labels.csv\", from which the run read its labels: name a folder with such a file";
+        assert!(said.contains(lacks) && said.contains("a class, such as \"forest\""), "{split}: {said}");
+    }
+    trained(&small(&scratch), "tags");
+    let [_, said] = measured("tags", "other");
+    assert!(said.contains("has no \"train_v2.csv\"") && said.contains("a folder a class has no tags"), "{said}");
+}
+
+#[test]
 fn a_folder_of_one_class_without_test_images_is_measured() {
     let scratch = TempDir::new().unwrap();
     let root = scratch.path().join("whole");
@@ -324,7 +363,7 @@ fn a_number_below_zero_is_told_which_numbers_there_are() {
     let scratch = TempDir::new().unwrap();
     let recipe = "examples/quickstart.recipe";
     for (arguments, range) in [
-        (&["run", recipe, "--seed", "-1"][..], "a whole number from 0 to 18446744073709551615"),
+        (&["run", recipe, "--seed", "-1"][..], "a whole number from 0 to 9007199254740991"),
         (&["run", recipe, "--snapshot-every", "-3"], "-3 is not in 0..=4294967295"),
         (&["run", recipe, "--threads", "-1"], "-1 is not in 1..=1024"),
         (&["run", recipe, "--memory", "-1"], "such as 20G"),

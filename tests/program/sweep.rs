@@ -135,7 +135,7 @@ fn a_grid_is_compared_and_its_best_recipe_checks() {
     fastai(&scratch).args(["sweep", "--jobs", "3", "--resume"]).arg(&out).assert().success();
     assert_eq!((results(&out), scores(&out)), before);
     // A result that was changed is not believed.
-    let trial = out.join("trials/000-fold0-seed42.trial");
+    let trial = out.join("trials/001-fold1-seed42.trial");
     let mut bytes = fs::read(&trial).unwrap();
     let at = bytes.len() - 9;
     bytes[at] ^= 1;
@@ -166,7 +166,10 @@ fn a_combination_that_diverges_is_named_and_is_not_the_best() {
     assert!(row.trim_end().ends_with(&named), "{named}: {text}");
     assert!(log.lines().any(|line| line.contains("lr=10, seed 42: f2 ") && line.ends_with(&named)), "{named}: {log}");
     assert!(fs::read_to_string(out.join("report.html")).unwrap().contains(&named));
-    assert!(fs::read_to_string(out.join("best.recipe")).unwrap().contains("fit(0.1, 4)"));
+    // The best is the recipe as it is, in which the rate can still be set.
+    let best = out.join("best.recipe");
+    assert_eq!(fs::read_to_string(&best).unwrap(), fs::read_to_string(&recipe).unwrap());
+    fastai(&scratch).arg("check").arg(&best).args(["--set", "lr=0.2"]).assert().success();
     assert!(!log.contains("ended sound"), "{log}");
 
     // After the first epoch, both rates that diverge later are ahead; the better one of the others goes on in their place.
@@ -345,6 +348,7 @@ fn scores_of_different_images_are_not_compared_in_silence() {
     let (said, best, page, found) = sweep("other", "data.valid=random(0.2),random(0.4)");
     assert!(said.contains("the scores are of different images or labels"), "{said}");
     assert!(best.contains("// The combinations of the sweep were measured on different images"), "{best}");
+    assert!(best.contains("clip: 0.5,\n") && best.contains("let unused = 3;"), "the author's text: {best}");
     assert!(page.contains("NOT COMPARABLE") && page.contains("<code>--set clip=0.5</code>"), "{page}");
     assert!(found["different_images"] == true && found["standings"][1]["difference"].is_null(), "{found}");
     let (said, best, page, found) = sweep("same", "lr=0.1,0.2");
@@ -417,6 +421,34 @@ fn a_killed_sweep_goes_on_with_what_is_missing() {
     let log = stderr(fastai(&scratch).args(["sweep", "--resume"]).arg(path("killed")), 0);
     assert_eq!(log.lines().filter(|line| line.starts_with("lr=") && line.contains(" s")).count(), 6 - kept, "{log}");
     assert_eq!(scores(&path("killed")), scores(&path("whole")));
+}
+
+#[test]
+fn each_combination_has_its_own_folds() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (head(&scratch), scratch.path().join("sweep"));
+    let mut command = fastai(&scratch);
+    let splits = "data.valid=stratified(0.25),folds(3),folds(2)";
+    command.arg("sweep").arg(&recipe).args(["--over", splits, "--out"]).arg(&out);
+    let output = command.assert().success().get_output().clone();
+    let (text, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("the scores are of different images or labels"), "{text}");
+    assert!(log.contains("data.valid=folds(3), seed 42, fold 3: f2 "), "{log}");
+    assert!(log.contains("data.valid=stratified(0.25), seed 42: f2 "), "a candidate without folds has none: {log}");
+    let found = results(&out);
+    assert_eq!((&found["folds"], &found["trials"], &found["complete"]), (&3.into(), &6.into(), &6.into()));
+    let standings = found["standings"].as_array().unwrap();
+    for (split, trials) in [("stratified(0.25)", 1), ("folds(3)", 3), ("folds(2)", 2)] {
+        let standing = standings.iter().find(|standing| standing["settings"][0][1] == split).unwrap();
+        assert_eq!((&standing["fate"], &standing["trials"]), (&"complete".into(), &trials.into()), "{standing}");
+        assert_eq!(standing["runs"].as_array().unwrap().len(), trials);
+        assert_eq!(standing["out_of_fold"].is_f64(), trials > 1, "{standing}");
+    }
+    // The table and the folders have the same numbers, and the file is that of the best.
+    assert!(scores(&out).contains_key("2,42,3") && out.join("runs/002-fold3-seed42").is_dir());
+    let rows = fs::read_to_string(out.join("out_of_fold.csv")).map_or(0, |table| table.lines().count() - 1);
+    assert_eq!(rows, if standings[0]["trials"] == 1 { 0 } else { 60 });
+    assert!(fs::read_to_string(out.join("report.html")).unwrap().contains("up to 3 folds"));
 }
 
 #[test]

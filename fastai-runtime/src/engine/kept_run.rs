@@ -27,7 +27,7 @@ impl KeptRun {
         let mut snapshots = SnapshotFolder::take(folder.path())?;
         // Before anything else, so that a run that is killed here can be resumed too.
         snapshots.write(&begin)?;
-        folder.write_recipe(&begin.recipe)?;
+        folder.write_recipe(&begin.recipe, begin.seed)?;
         Ok(KeptRun { folder, snapshots, snapshot: begin, warnings: Vec::new() })
     }
 
@@ -43,7 +43,7 @@ impl KeptRun {
             refuse(&folder, vec![differs])?;
         }
         let folder = RunFolder::reopen(&folder, snapshot.history.clone())?;
-        folder.write_recipe(recipe)?;
+        folder.write_recipe(recipe, snapshot.seed)?;
         Ok(KeptRun { folder, snapshots, snapshot: Snapshot { parts, ..snapshot }, warnings })
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::{Recipe, canonical_text};
+use fastai_dsl::source::RecipeText;
+use fastai_dsl::{Recipe, canonical_text, in_todays_words, seeded_text};
 
 use super::snapshot::Snapshot;
 use super::snapshot_folder::SnapshotFolder;
@@ -61,7 +62,9 @@ impl Beginning<'_> {
     pub(super) fn differences(&self, recipe: Option<&str>, options: &RunOptions) -> Vec<String> {
         let mut differs = Vec::new();
         let began = canonical_text(self.recipe);
-        if let Some(now) = recipe.filter(|now| *now != began) {
+        // The recipe in the run's folder states the seed, also one that was given beside the recipe.
+        let seeded = || canonical_text(&seeded_text(self.recipe, self.seed));
+        if let Some(now) = recipe.filter(|now| *now != began && *now != seeded()) {
             differs.push("the recipe differs (- when the run began, + now):".to_string());
             differs.extend(text_differences(&began, now));
         }
@@ -73,6 +76,14 @@ impl Beginning<'_> {
         }
         differs
     }
+}
+
+/// The recipe with which a run goes on that began with the kept text `began`: `recipe`, without a seed that it states and the other
+/// did not, or the models of the run would not all be of one recipe.
+pub(super) fn as_begun(began: &str, recipe: &Recipe) -> Recipe {
+    let same = canonical_text(began) == recipe.to_string();
+    let read = (!same).then(|| RecipeText::new("kept.recipe", &in_todays_words(began), &[]).result.ok()).flatten();
+    read.map_or_else(|| recipe.clone(), |read| read.recipe)
 }
 
 /// Why the complete run in `folder` does not go on: there is nothing left to do, or it is another run than the one asked for.

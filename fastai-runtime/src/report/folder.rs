@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fastai_dsl::seeded_text;
+
 use super::html::{self, WrittenFile};
 use super::record::{Record, metric_names};
 use super::{BatchRow, Summary, batches, plot};
@@ -76,16 +78,16 @@ impl RunFolder {
         &self.path
     }
 
-    /// Writes `recipe.recipe`: the text that a run keeps, which can run again unchanged. Returns the file's path, like the other
-    /// writers.
-    pub fn write_recipe(&self, text: &str) -> Result<PathBuf, RunError> {
-        self.write_text(RECIPE, text)
+    /// Writes `recipe.recipe`: the text that a run keeps, with its seed, which can run again unchanged. Returns the file's path,
+    /// like the other writers.
+    pub fn write_recipe(&self, text: &str, seed: u64) -> Result<PathBuf, RunError> {
+        self.write_text(RECIPE, &seeded_text(text, seed))
     }
 
     /// Adds an epoch to `history.csv`. `stage` is the 0-based index of the recipe's step, as in [`StageSummary`](super::StageSummary).
     ///
-    /// Columns: `stage, epoch, trn_loss, val_loss`, one per metric, `seconds`. A metric that an earlier row lacks stays
-    /// empty there. The file is small and is rewritten as a whole each time, so it is always complete.
+    /// Columns: `step` (from 1), `epoch` (from 0), `trn_loss, val_loss`, one per metric, `seconds`. A metric that an earlier row
+    /// lacks stays empty there. The file is small and is rewritten as a whole each time, so it is always complete.
     pub fn append_epoch(&mut self, stage: usize, row: &EpochRow) -> Result<PathBuf, RunError> {
         self.history.push((stage, row.clone()));
         self.write_history()
@@ -103,8 +105,8 @@ impl RunFolder {
 
     /// Writes `batches.csv`, unless nothing has trained yet.
     ///
-    /// Columns: `stage, epoch, batch, loss, smoothed`, and the learning rate of each layer group, `lr_0, lr_1, ..`; the last
-    /// one is the head's.
+    /// Columns: `step` (from 1), `epoch` and `batch` (from 0), `loss, smoothed`, and the learning rate of each layer group, `lr_0,
+    /// lr_1, ..`; the last one is the head's.
     pub fn write_batches(&self, record: &Record) -> Result<PathBuf, RunError> {
         let path = self.path.join(batches::FILE);
         let rows = BatchRow::of_run(record);
@@ -300,11 +302,11 @@ fn write_history(rows: &[(usize, EpochRow)], out: &mut dyn io::Write) -> io::Res
     let names = metric_names(rows.iter().map(|(_, row)| row));
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(
-        ["stage", "epoch", "trn_loss", "val_loss"].into_iter().chain(names.iter().copied()).chain(["seconds"]),
+        ["step", "epoch", "trn_loss", "val_loss"].into_iter().chain(names.iter().copied()).chain(["seconds"]),
     )?;
     for (stage, row) in rows {
         let mut fields =
-            vec![stage.to_string(), row.epoch.to_string(), row.trn_loss.to_string(), row.val_loss.to_string()];
+            vec![(stage + 1).to_string(), row.epoch.to_string(), row.trn_loss.to_string(), row.val_loss.to_string()];
         for name in &names {
             let value = row.metrics.iter().find(|(n, _)| n == name);
             fields.push(value.map(|(_, v)| v.to_string()).unwrap_or_default());
@@ -376,7 +378,7 @@ mod tests {
         assert!(error.contains(&format!("`fastai run --resume {}` goes on with it", out.display())), "{error}");
         std::fs::remove_dir_all(&resume).unwrap();
 
-        folder.write_recipe("recipe Cats {}\n").unwrap();
+        folder.write_recipe("recipe Cats {}\n", 42).unwrap();
         let error = RunFolder::create(Some(&out), "Cats").unwrap_err().to_string();
         assert!(error.contains("an earlier run is there"), "{error}");
 
@@ -417,9 +419,9 @@ mod tests {
         let path = folder.append_epoch(3, &epoch(0, &[("accuracy", f64::NAN), ("log, loss", 0.125)])).unwrap();
         assert_eq!(
             std::fs::read_to_string(path).unwrap(),
-            "stage,epoch,trn_loss,val_loss,accuracy,\"log, loss\",seconds\n\
-             1,0,0.5,0.25,0.9,,1.500\n\
-             3,0,0.5,0.25,NaN,0.125,1.500\n"
+            "step,epoch,trn_loss,val_loss,accuracy,\"log, loss\",seconds\n\
+             2,0,0.5,0.25,0.9,,1.500\n\
+             4,0,0.5,0.25,NaN,0.125,1.500\n"
         );
     }
 

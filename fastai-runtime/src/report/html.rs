@@ -1,6 +1,6 @@
 //! `report.html`: a single file with a run's results and their origin.
 
-use fastai_dsl::{StepKind, TaskKind};
+use fastai_dsl::{StepKind, TaskKind, seeded_text};
 use maud::{Markup, html};
 
 use super::lost_folds::LostFolds;
@@ -71,7 +71,7 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
         h2 { "Data" }
         (tables::data(&summary.counts, summary.task, &record.data))
         h2 { "Recipe" }
-        pre { (summary.recipe) }
+        pre { (seeded_text(&summary.recipe, summary.seed)) }
         h2 { "Run" }
         (tables::facts(summary))
         @if !notes.is_empty() {

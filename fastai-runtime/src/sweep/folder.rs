@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::Recipe;
 use fastai_dsl::overrides::Override;
-use fastai_dsl::source::RecipeText;
+use fastai_dsl::seeded_text;
+use fastai_dsl::source::{RecipeText, with_values};
 
 use super::out_of_fold::OutOfFold;
 use super::standings::Standings;
@@ -18,7 +18,9 @@ use crate::report::claim_folder;
 use crate::sealed::{read_sealed, write_sealed};
 
 /// The file that says what the sweep is, and its kind.
-const STATE: (&str, &str) = ("sweep.state", "fastai sweep 1");
+const STATE: (&str, &str) = ("sweep.state", "fastai sweep 2");
+/// The kind of earlier versions, whose names of files count candidates and folds from 0.
+const COUNTS_FROM_0: &str = "fastai sweep 1";
 /// Largest state, bytes.
 const LARGEST: u64 = 16 << 20;
 /// The recipe of the best candidate.
@@ -32,6 +34,8 @@ const OUT_OF_FOLD: &str = "out_of_fold.csv";
 #[derive(Debug)]
 pub struct SweepFolder {
     path: PathBuf,
+    /// The number of the first candidate and of the first fold in the names of files.
+    first: usize,
     /// Held while the sweep is worked on.
     _lock: std::fs::File,
 }
@@ -49,7 +53,7 @@ impl SweepFolder {
             return Err(RunError::file("create", begun, error));
         }
         let path = claim_folder(out, "sweeps", name)?;
-        let folder = SweepFolder { _lock: lock(&path)?, path };
+        let folder = SweepFolder { _lock: lock(&path)?, path, first: 1 };
         let bytes = serde_json::to_vec_pretty(origin)
             .map_err(|e| RunError::file("write", folder.path.join(STATE.0), e.into()))?;
         write_sealed(&folder.path.join(STATE.0), STATE.1, &bytes)?;
@@ -66,9 +70,12 @@ impl SweepFolder {
             return Err(ResumeError::NoSweep(path.to_path_buf()).into());
         }
         let broken = |reason: String| RunError::from(ResumeError::Broken { path: state.clone(), reason });
-        let bytes = read_sealed(&state, STATE.1, LARGEST)?.map_err(broken)?;
+        let (bytes, first) = match read_sealed(&state, COUNTS_FROM_0, LARGEST)? {
+            Ok(bytes) => (bytes, 0),
+            Err(_) => (read_sealed(&state, STATE.1, LARGEST)?.map_err(broken)?, 1),
+        };
         let origin = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
-        Ok((SweepFolder { _lock: lock(path)?, path: path.to_path_buf() }, origin))
+        Ok((SweepFolder { _lock: lock(path)?, path: path.to_path_buf(), first }, origin))
     }
 
     /// Whether a sweep began in this folder.
@@ -83,12 +90,12 @@ impl SweepFolder {
 
     /// The file of a trial's result.
     pub(super) fn trial(&self, key: TrialKey) -> PathBuf {
-        self.path.join("trials").join(format!("{}.trial", key.name()))
+        self.path.join("trials").join(format!("{}.trial", key.name(self.first)))
     }
 
     /// The run folder of a trial.
     pub(super) fn run(&self, key: TrialKey) -> PathBuf {
-        self.path.join("runs").join(key.name())
+        self.path.join("runs").join(key.name(self.first))
     }
 
     /// What is kept of these trials.
@@ -145,19 +152,20 @@ impl SweepFolder {
                 let _ = std::fs::remove_file(self.path.join(name));
             }
         } else if let Some(best) = standings.best() {
-            let recipe = seeded(&spec.candidates[best.candidate].recipe, spec.seeds[0]);
+            let recipe = text_of(spec, best.candidate);
             let mut head = String::new();
             if best.is_ruined() {
-                let fate = best.fate_in_words(spec.seeds.len() * spec.folds()).replace('\n', " ");
+                let fate = best.fate_in_words().replace('\n', " ");
                 head += &format!("// No combination of the sweep ended sound; this one: {fate}.\n");
             }
             if standings.different_images {
                 head += "// The combinations of the sweep were measured on different images or labels, this one on its own.\n";
             }
             self.write(BEST, &(head + &recipe))?;
-            let whole = OutOfFold::of(spec, best.candidate, trials).filter(|_| spec.folds() > 1);
-            if let Some(whole) = whole.filter(OutOfFold::is_regular) {
-                write_atomic(self.path.join(OUT_OF_FOLD), |out| whole.write(out))?;
+            match OutOfFold::of(spec, best.candidate, trials).filter(OutOfFold::is_regular) {
+                Some(whole) => write_atomic(self.path.join(OUT_OF_FOLD), |out| whole.write(out))?,
+                // That of another candidate, which was the best when the sweep paused.
+                None => _ = std::fs::remove_file(self.path.join(OUT_OF_FOLD)),
             }
         }
         self.write("report.html", &page::page(standings, &spec.origin, diverged))
@@ -168,14 +176,22 @@ impl SweepFolder {
     }
 }
 
-/// The text of a recipe with this seed: that of `--seed` is not in it, and without would make another run.
-fn seeded(recipe: &Recipe, seed: u64) -> String {
-    let text = recipe.kept_text();
-    if recipe.seed() == seed {
-        return text;
+/// The text of a candidate's recipe with the first seed: that of the author with the candidate's values in it, or else one that
+/// says the same in short.
+fn text_of(spec: &SweepSpec, candidate: usize) -> String {
+    let (candidate, seed) = (&spec.candidates[candidate], spec.seeds[0]);
+    let in_short = seeded_text(&candidate.recipe.kept_text(), seed);
+    let of = |key: &str, value: &str| Override { key: key.into(), value: Some(value.into()), option: "--set" };
+    let set = spec.origin.set.iter().filter_map(|set| set.parse::<Override>().ok());
+    let mut values: Vec<Override> = set.chain(candidate.settings.iter().map(|(key, value)| of(key, value))).collect();
+    if candidate.recipe.seed() != seed {
+        values.push(of("seed", &seed.to_string()));
     }
-    let seed = Override { key: "seed".to_string(), value: Some(seed.to_string()), option: "--set" };
-    RecipeText::new(BEST, &text, &[seed]).result.map_or(text, |checked| checked.recipe.kept_text())
+    let says_the_same = |text: &String| {
+        let read = RecipeText::new(BEST, text, &[]).result;
+        read.is_ok_and(|checked| checked.recipe.kept_text() == in_short)
+    };
+    with_values(&spec.origin.text, &values).filter(says_the_same).unwrap_or(in_short)
 }
 
 /// Takes the folder for this process.
@@ -200,7 +216,9 @@ fn write_runs(standings: &Standings, out: &mut dyn std::io::Write) -> std::io::R
     csv.write_record(fixed.iter().chain(&keys).chain(&measured))?;
     for standing in &standings.standings {
         for run in &standing.runs {
-            let mut row = vec![standing.candidate.to_string(), run.key.seed.to_string(), run.key.fold.to_string()];
+            // In tables and in the names of files, all but epochs and batches count from 1.
+            let (candidate, fold) = (standing.candidate + 1, run.key.fold + 1);
+            let mut row = vec![candidate.to_string(), run.key.seed.to_string(), fold.to_string()];
             row.extend(standing.settings.iter().map(|(_, value)| value.clone()));
             row.extend([run.score.to_string(), run.val_loss.to_string(), format!("{:.3}", run.seconds)]);
             csv.write_record(&row)?;
@@ -216,6 +234,39 @@ mod tests {
     use super::super::{Candidate, Ruin};
     use super::*;
     use crate::train::Course;
+
+    #[test]
+    fn a_folder_of_an_earlier_version_keeps_its_names() {
+        let scratch = tempfile::tempdir().unwrap();
+        let key = TrialKey { candidate: 1, fold: 0, seed: 42 };
+        let name = |folder: &SweepFolder| folder.run(key).file_name().unwrap().to_string_lossy().into_owned();
+        let origin = SweepOrigin::default();
+        let now = SweepFolder::create(Some(&scratch.path().join("now")), "A", &origin).unwrap();
+        assert_eq!(name(&now), "002-fold1-seed42");
+        drop(now);
+        assert_eq!(name(&SweepFolder::open(&scratch.path().join("now")).unwrap().0), "002-fold1-seed42");
+        let bytes = serde_json::to_vec(&origin).unwrap();
+        write_sealed(&scratch.path().join(STATE.0), COUNTS_FROM_0, &bytes).unwrap();
+        let (earlier, read) = SweepFolder::open(scratch.path()).unwrap();
+        assert_eq!((name(&earlier).as_str(), read), ("001-fold0-seed42", origin));
+    }
+
+    #[test]
+    fn the_best_recipe_is_the_text_of_its_author() {
+        let text = "// Which rate?\nA { task: single_label, data: folders { root: \"d\" }, transforms: side_on { size: 64 }, model: \
+                    squeezenet1_1, metrics: [accuracy], train: { let lr = 1e-2; fit(lr, 1); /* the body */ } }";
+        let settings = vec![("lr".to_string(), "0.1".to_string())];
+        let overrides = [Override { key: "lr".into(), value: Some("0.1".into()), option: "--over" }];
+        let recipe = RecipeText::new("a.recipe", text, &overrides).result.unwrap().recipe;
+        let candidate = Candidate { settings, folds: vec![recipe.clone()], recipe: recipe.clone() };
+        let mut spec = SweepSpec { seeds: vec![7], ..spec(vec![candidate]) };
+        let in_short = seeded_text(&recipe.kept_text(), 7);
+        assert_eq!(text_of(&spec, 0), in_short, "the text is not known");
+        spec.origin.text = text.to_string();
+        assert_eq!(text_of(&spec, 0), text.replace("1e-2", "0.1").replace("train:", "seed: 7, train:"));
+        spec.origin.text = text.replace("1e-2", "(1e-2 + 0) * 1");
+        assert_eq!(text_of(&spec, 0), in_short, "the place of the value is not known");
+    }
 
     #[test]
     fn the_best_of_a_sweep_of_which_none_ended_sound_says_so() {

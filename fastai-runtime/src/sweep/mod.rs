@@ -205,7 +205,9 @@ impl SweepSpec {
         let mut keys = Vec::new();
         for &seed in &self.seeds {
             for fold in 0..self.folds() {
-                keys.extend((0..self.candidates.len()).map(|candidate| TrialKey { candidate, fold, seed }));
+                let has_it = |candidate: &usize| fold < self.candidates[*candidate].folds.len();
+                let candidates = (0..self.candidates.len()).filter(has_it);
+                keys.extend(candidates.map(|candidate| TrialKey { candidate, fold, seed }));
             }
         }
         keys
@@ -217,15 +219,16 @@ impl SweepSpec {
         all.filter(|(n, _)| self.shard.is_none_or(|shard| shard.has(*n))).map(|(_, key)| key).collect()
     }
 
-    /// The folds of each candidate; one without folds.
+    /// The most folds of a candidate; one if none has folds.
     pub fn folds(&self) -> usize {
-        self.candidates.first().map_or(1, |candidate| candidate.folds.len())
+        self.candidates.iter().map(|candidate| candidate.folds.len()).max().unwrap_or(1)
     }
 
     /// `lr=0.01, seed 42, fold 1`
     fn describe(&self, key: TrialKey) -> String {
-        let fold = if self.folds() > 1 { format!(", fold {}", key.fold + 1) } else { String::new() };
-        format!("{}, seed {}{fold}", self.candidates[key.candidate].describe(), key.seed)
+        let candidate = &self.candidates[key.candidate];
+        let fold = if candidate.is_folded() { format!(", fold {}", key.fold + 1) } else { String::new() };
+        format!("{}, seed {}{fold}", candidate.describe(), key.seed)
     }
 
     /// The recipe of a trial.
@@ -238,6 +241,11 @@ impl Candidate {
     /// `lr=0.01 model.dropout=0.25`
     pub fn describe(&self) -> String {
         describe(&self.settings)
+    }
+
+    /// Whether it holds out several folds in turn.
+    fn is_folded(&self) -> bool {
+        self.folds.len() > 1
     }
 
     /// Epochs of all fits.

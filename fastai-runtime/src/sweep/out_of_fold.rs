@@ -14,17 +14,17 @@ pub(super) struct OutOfFold<'a> {
 }
 
 impl<'a> OutOfFold<'a> {
-    /// Takes the seeds with which every fold is complete; `None` without one.
+    /// Takes the seeds with which every fold is complete; `None` without one, and of a candidate without folds.
     pub(super) fn of(spec: &SweepSpec, candidate: usize, trials: &'a [Trial]) -> Option<Self> {
         let of_seed = |seed: &u64| {
             let fold = |fold: usize| {
                 let of = |t: &&Trial| t.key.candidate == candidate && t.key.seed == *seed && t.key.fold == fold;
                 trials.iter().find(of).and_then(Trial::result)
             };
-            (0..spec.folds()).map(fold).collect::<Option<Vec<_>>>()
+            (0..spec.candidates[candidate].folds.len()).map(fold).collect::<Option<Vec<_>>>()
         };
         let seeds: Vec<Vec<&TrialResult>> = spec.seeds.iter().filter_map(of_seed).collect();
-        (!seeds.is_empty()).then_some(OutOfFold { seeds })
+        (spec.candidates[candidate].is_folded() && !seeds.is_empty()).then_some(OutOfFold { seeds })
     }
 
     /// The metric over all images, the mean over the seeds; `None` if the folds have different classes.

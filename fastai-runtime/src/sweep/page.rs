@@ -71,7 +71,7 @@ pub fn page(table: &Standings, origin: &SweepOrigin, diverged: Option<&AllDiverg
                     p.value { (metric(best.mean)) " " small { (table.metric) } }
                     p { code { (best.describe()) } }
                     @if best.is_ruined() {
-                        p.note { "No candidate ended sound; this one: " (marked(&best.fate_in_words(table.seeds.len() * table.folds))) "." }
+                        p.note { "No candidate ended sound; this one: " (marked(&best.fate_in_words())) "." }
                     }
                     @if table.different_images {
                         p.note { "Chosen among " (table.standings.len()) " that were not measured on the same images." }
@@ -102,7 +102,9 @@ pub fn page(table: &Standings, origin: &SweepOrigin, diverged: Option<&AllDiverg
 
 fn extent(table: &Standings) -> String {
     let seeds: Vec<String> = table.seeds.iter().map(u64::to_string).collect();
-    let folds = if table.folds > 1 { format!(", {} folds", table.folds) } else { String::new() };
+    let most = table.seeds.len() * table.folds;
+    let up_to = if table.standings.iter().all(|standing| standing.trials == most) { "" } else { "up to " };
+    let folds = if table.folds > 1 { format!(", {up_to}{} folds", table.folds) } else { String::new() };
     let seconds: f64 = table.standings.iter().map(|s| s.seconds).sum();
     format!(
         "{} candidates, {} of {} runs complete (seeds {}{folds}); {} of work in all; compared by {}, {} is better",
@@ -117,15 +119,17 @@ fn extent(table: &Standings) -> String {
 }
 
 fn candidates(table: &Standings, keys: &[&String]) -> Markup {
-    let wanted = table.seeds.len() * table.folds;
     html! {
         p.soft {
             "The difference is that of the runs with the same seed" @if table.folds > 1 { " and fold" } ", against the best. Its 95 % "
             "interval is a bootstrap over runs and validation images, the same images for both; it does not allow for the number "
             "of candidates."
             @if table.folds > 1 {
-                " Out of fold: the predictions for all images together, each by the network that did not train on it; those of the "
-                "best are in " code { "out_of_fold.csv" } "."
+                " Out of fold: the predictions for all images together, each by the network that did not train on it"
+                @if table.best().is_some_and(|best| best.out_of_fold.is_some()) {
+                    "; those of the best are in " code { "out_of_fold.csv" }
+                }
+                "."
             }
             @if table.standings.iter().any(|s| matches!(s.fate, Fate::Stopped { .. })) {
                 " A stopped candidate was in the worse half after a quarter or after half of its epochs (successive halving)."
@@ -148,7 +152,7 @@ fn candidates(table: &Standings, keys: &[&String]) -> Markup {
                 td.n { (standing.runs.len()) }
                 td { (difference(standing)) }
                 td.n { @if standing.seconds > 0.0 { (duration(standing.seconds)) } }
-                td { @if standing.fate != Fate::Complete || standing.is_ruined() { span.note { (marked(&standing.fate_in_words(wanted))) } } }
+                td { @if standing.fate != Fate::Complete || standing.is_ruined() { span.note { (marked(&standing.fate_in_words())) } } }
             } } }
         } }
     }

@@ -26,7 +26,7 @@ pub struct Standings {
     pub direction: Direction,
     /// The seeds.
     pub seeds: Vec<u64>,
-    /// The folds; 1 without folds.
+    /// The most folds of a candidate; 1 if none has folds.
     pub folds: usize,
     /// Runs that the sweep has in all.
     pub trials: usize,
@@ -67,6 +67,9 @@ pub struct Standing {
     pub epochs: u64,
     /// Seconds of all its runs together.
     pub seconds: f64,
+    /// Runs that it has in all: one for each seed and each of its folds.
+    #[serde(default)]
+    pub trials: usize,
     /// Its complete runs.
     pub runs: Vec<Scored>,
 }
@@ -137,14 +140,13 @@ impl Standings {
     /// without stopping before.
     pub(super) fn new(spec: &SweepSpec, trials: &[Trial], alive: &dyn Fn(usize) -> bool) -> Self {
         let direction = direction(spec);
-        let per_candidate = spec.seeds.len() * spec.folds();
         let mut standings: Vec<Standing> = spec
             .candidates
             .iter()
             .enumerate()
             .map(|(index, candidate)| {
                 let own: Vec<&Trial> = trials.iter().filter(|t| t.key.candidate == index).collect();
-                Standing::new(index, candidate, &own, per_candidate, alive(index))
+                Standing::new(index, candidate, &own, spec.seeds.len(), alive(index))
             })
             .collect();
         standings.sort_by(|a, b| a.rank(b, direction));
@@ -157,12 +159,12 @@ impl Standings {
             direction,
             seeds: spec.seeds.clone(),
             folds: spec.folds(),
-            trials: spec.candidates.len() * per_candidate,
+            trials: standings.iter().map(|standing| standing.trials).sum(),
             complete,
             different_images: runs.are_measured_differently(),
             standings,
         };
-        for standing in table.standings.iter_mut().filter(|_| spec.folds() > 1) {
+        for standing in &mut table.standings {
             let whole = OutOfFold::of(spec, standing.candidate, trials);
             standing.out_of_fold = whole.and_then(|whole| whole.score(measure(spec)?.as_ref()));
         }
@@ -197,7 +199,8 @@ impl Standings {
 }
 
 impl Standing {
-    fn new(index: usize, candidate: &Candidate, own: &[&Trial], wanted: usize, alive: bool) -> Self {
+    fn new(index: usize, candidate: &Candidate, own: &[&Trial], seeds: usize, alive: bool) -> Self {
+        let trials = seeds * candidate.folds.len();
         let scored = |trial: &&Trial| {
             let result = trial.result()?;
             let (score, val_loss) = (result.score(), result.evaluation.val_loss);
@@ -208,7 +211,7 @@ impl Standing {
         let (mean, deviation) = metrics::mean_and_deviation(&scores);
         let fate = match own.iter().find_map(|trial| trial.failure()) {
             Some(why) => Fate::Failed { why: why.to_string(), diverged: own.iter().all(|trial| trial.has_diverged()) },
-            None if runs.len() == wanted => Fate::Complete,
+            None if runs.len() == trials => Fate::Complete,
             None if !alive => {
                 let epoch = own.iter().map(|trial| trial.epochs).max().unwrap_or(0);
                 let scores: Vec<f64> = own.iter().filter_map(|trial| trial.rungs.last().copied()).collect();
@@ -228,6 +231,7 @@ impl Standing {
             interval: None,
             epochs: candidate.epochs(),
             seconds: runs.iter().map(|run| run.seconds).sum(),
+            trials,
             runs,
         }
     }
@@ -290,18 +294,18 @@ impl Standing {
     }
 
     /// What became of it, in words: `complete`, `diverged at epoch 1 of step 3`, `stopped after 2 of 8 epochs, at 0.8123`.
-    pub fn fate_in_words(&self, wanted: usize) -> String {
+    pub fn fate_in_words(&self) -> String {
         match (&self.fate, self.ruin_in_words()) {
             (Fate::Complete, Some(ruin)) => ruin,
-            (_, Some(ruin)) => format!("{}; {ruin}", self.end_in_words(wanted)),
-            (_, None) => self.end_in_words(wanted),
+            (_, Some(ruin)) => format!("{}; {ruin}", self.end_in_words()),
+            (_, None) => self.end_in_words(),
         }
     }
 
-    fn end_in_words(&self, wanted: usize) -> String {
+    fn end_in_words(&self) -> String {
         match &self.fate {
             Fate::Complete => "complete".to_string(),
-            Fate::Unfinished => format!("{} of {wanted} runs", self.runs.len()),
+            Fate::Unfinished => format!("{} of {} runs", self.runs.len(), self.trials),
             Fate::Stopped { epoch, score, ruin } => {
                 let ruin = ruin.map_or_else(String::new, |ruin| format!("; {ruin}"));
                 format!("stopped after {epoch} of {} epochs, at {score:.4}{ruin}", self.epochs)
@@ -332,6 +336,7 @@ mod tests {
             interval: None,
             epochs: 4,
             seconds: 1.0,
+            trials: 1,
             runs: vec![run],
         }
     }
@@ -355,7 +360,7 @@ mod tests {
         let fate = Fate::Failed { why: "no".into(), diverged: false };
         let failed = Standing { runs: Vec::new(), ..standing(5, fate, f64::NAN, None) };
         let (stopped, dead) = (stopped(3, 0.6, None), stopped(6, 0.8, dead));
-        assert_eq!(dead.fate_in_words(1), "stopped after 1 of 4 epochs, at 0.8000; diverged at epoch 0 of step 1");
+        assert_eq!(dead.fate_in_words(), "stopped after 1 of 4 epochs, at 0.8000; diverged at epoch 0 of step 1");
         let all = vec![failed, dead, worse.clone(), stopped, ruined.clone(), sound, unfinished];
         assert_eq!(order(all), [2, 1, 0, 4, 3, 6, 5]);
         assert_eq!(order(vec![worse, ruined]), [0, 4]);
@@ -408,11 +413,11 @@ mod tests {
     #[test]
     fn what_ruined_a_candidate_is_named() {
         let mut ruined = standing(0, Fate::Complete, 0.5, Some(Course::Diverged));
-        assert_eq!(ruined.fate_in_words(1), "diverged at epoch 2 of step 2");
+        assert_eq!(ruined.fate_in_words(), "diverged at epoch 2 of step 2");
         ruined.runs.extend(standing(0, Fate::Complete, 0.9, None).runs);
-        assert_eq!(ruined.fate_in_words(2), "diverged at epoch 2 of step 2; 1 of 2 runs ruined");
-        ruined.fate = Fate::Unfinished;
-        assert_eq!(ruined.fate_in_words(3), "2 of 3 runs; diverged at epoch 2 of step 2; 1 of 2 runs ruined");
+        assert_eq!(ruined.fate_in_words(), "diverged at epoch 2 of step 2; 1 of 2 runs ruined");
+        (ruined.fate, ruined.trials) = (Fate::Unfinished, 3);
+        assert_eq!(ruined.fate_in_words(), "2 of 3 runs; diverged at epoch 2 of step 2; 1 of 2 runs ruined");
         let json = serde_json::to_value(&ruined).unwrap();
         let stated = serde_json::json!({ "step": 1, "course": "diverged", "epoch": 2 });
         assert_eq!((&json["runs"][0]["ruin"], json["runs"][1].get("ruin")), (&stated, None));

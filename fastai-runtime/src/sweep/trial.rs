@@ -30,9 +30,9 @@ pub struct TrialKey {
 }
 
 impl TrialKey {
-    /// The name of its files: `003-fold0-seed42`.
-    pub fn name(self) -> String {
-        format!("{:03}-fold{}-seed{}", self.candidate, self.fold, self.seed)
+    /// The name of its files, in which candidates and folds count from `first`: `004-fold1-seed42`.
+    pub(super) fn name(self, first: usize) -> String {
+        format!("{:03}-fold{}-seed{}", self.candidate + first, self.fold + first, self.seed)
     }
 }
 

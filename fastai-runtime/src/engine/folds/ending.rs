@@ -174,7 +174,7 @@ impl FoldedRun<'_> {
 
     /// Writes the summary and, unless it is not wanted, the report.
     pub(super) fn write_pages(&mut self) -> Result<(), RunError> {
-        self.folder.write_recipe(&self.summary.recipe)?;
+        self.folder.write_recipe(&self.summary.recipe, self.summary.seed)?;
         self.folder.write_summary(&self.summary)?;
         if self.options.report.unwrap_or(self.recipe.report()) {
             if let Some(gallery) = &mut self.record.gallery {

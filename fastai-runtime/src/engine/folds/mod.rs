@@ -16,7 +16,7 @@ use fastai_dsl::Recipe;
 pub(super) use kept::KeptFold;
 
 use super::opening::repeats;
-use super::paused::{Paused, ended, refuse};
+use super::paused::{Paused, as_begun, ended, refuse};
 use super::snapshot_folder::SnapshotFolder;
 use super::{Outcome, RunOptions, completed, is_unfinished, run_here};
 use crate::RunError;
@@ -119,6 +119,7 @@ pub(super) fn resume(
     let lock = SnapshotFolder::take(folder)?;
     let state = FoldsState::read(folder)?;
     refuse(folder, state.differences(&recipe.to_string(), options))?;
+    let recipe = &as_begun(&state.recipe, recipe);
     options.place.set(folder);
     let folder = RunFolder::reopen(folder, Vec::new())?;
     FoldedRun::new(recipe, state, options, folder, lock, progress).train()
@@ -228,7 +229,7 @@ impl<'a> FoldedRun<'a> {
         summary.seconds += run.seconds;
         // What is lost the summary of the fold says.
         summary.notes.extend(run.unbeaten().map(|warning| format!("fold {number}: {warning}")));
-        self.folder.write_recipe(&summary.recipe)?;
+        self.folder.write_recipe(&summary.recipe, summary.seed)?;
         self.folder.write_summary(summary)?;
         Ok(())
     }

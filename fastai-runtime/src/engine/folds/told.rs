@@ -72,8 +72,10 @@ mod tests {
             progress.warn("a list cannot be written");
             progress.stage(0, 1, "fit(0.1, 1)");
             progress.note("found the cache");
+            progress.warn("the loss rose");
         }
         let first = ["1 image cannot be decoded", "2 images are alike", "warning: a list cannot be written"];
-        assert_eq!(heard.0, [&first[..], &["found the cache", "3 images are alike", "found the cache"]].concat());
+        let steps = ["found the cache", "warning: the loss rose"];
+        assert_eq!(heard.0, [&first[..], &steps, &["3 images are alike"], &steps].concat());
     }
 }
