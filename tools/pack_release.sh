@@ -13,7 +13,7 @@ scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 folder="$scratch/$name"
 mkdir -p "$folder/man" "$folder/completions"
-cp "$program" README.md LANGUAGE.md CHANGELOG.md SECURITY.md NOTICE LICENSE-MIT LICENSE-APACHE "$folder/"
+cp "$program" README.md LANGUAGE.md JSON.md CHANGELOG.md SECURITY.md NOTICE LICENSE-MIT LICENSE-APACHE "$folder/"
 "$program" man --out "$folder/man" > "$scratch/log"
 for shell in bash zsh fish powershell elvish; do
   "$program" completions "$shell" > "$folder/completions/fastai.$shell"

@@ -133,7 +133,7 @@ class Check:
         for what, answer in said.items():
             evaluation = final if what == "plain" else tta
             rows = answer["images"]
-            probabilities = np.array([list(self.probabilities(row, answer)) for row in rows], np.float32)
+            probabilities = np.array([[row["probabilities"][name] for name in answer["classes"]] for row in rows], np.float32)
             wanted = evaluation["metrics"][0]
             if wanted["chosen_here"] is not None:
                 labels = np.array([[name in of for name in answer["classes"]] for _, of in held])
@@ -143,11 +143,6 @@ class Check:
             if abs(found - wanted["value"]) > 1e-12:
                 self.equal(f"{name}: {what} {wanted['name']} of the run and of predict", wanted["value"], found)
             print(f"{name}: {what} {wanted['name']} {wanted['value']:.6f} of {len(held)} images, by run, validate and predict", flush=True)
-
-    @staticmethod
-    def probabilities(row, answer):
-        of = row["probabilities"]
-        return of if isinstance(of, list) else [of[name] for name in answer["classes"]]
 
 
 def main():

@@ -44,7 +44,7 @@ pub struct BenchArgs {
     /// List the time of each layer of the body, forward and backward
     #[arg(long)]
     layers: bool,
-    /// Print JSON: seconds per batch, memory in kB of 1024 bytes
+    /// Print JSON: seconds per batch, memory in kB of 1024 bytes (JSON.md lists the fields)
     #[arg(long)]
     json: bool,
     /// Measure on request, alternating with other programs: print `ready`, answer each line of standard input (a number of

@@ -26,7 +26,7 @@ use super::replaced;
 pub struct PlanArgs {
     /// The recipe file
     file: PathBuf,
-    /// Print JSON
+    /// Print JSON (JSON.md lists the fields)
     #[arg(long)]
     json: bool,
     /// Draw the learning-rate curve into a file

@@ -6,7 +6,7 @@ use fastai_dsl::TaskKind;
 use fastai_runtime::metrics::Thresholds;
 use fastai_runtime::names::{visible, visible_name};
 use fastai_runtime::predict::{Predictor, Said, Unreadable};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::answer;
 
@@ -134,12 +134,27 @@ impl<W: Write> PredictionWriter for Csv<W> {
     }
 }
 
+/// What is said of an image, with its name: `file` with `said` and `probabilities` by class or `top`, or with `value` (numbers).
+fn json_answer(predictor: &Predictor, said: Said<'_>, names: &[&str], top: Option<usize>) -> String {
+    let mut object = Map::new();
+    object.insert("file".to_string(), json!(said.path.display().to_string()));
+    answer::describe(&mut object, predictor, said.probabilities, names, top);
+    visible(&Value::Object(object).to_string()).into_owned()
+}
+
+/// `file` with `error`.
+fn json_refusal(image: &Unreadable) -> String {
+    let object = json!({ "file": image.path.display().to_string(), "error": image.reason });
+    visible(&object.to_string()).into_owned()
+}
+
+/// One document: what the model is, and the images, readable or not.
 struct Json<W> {
     out: W,
     rows: usize,
     /// Only so many classes of an image.
     top: Option<usize>,
-    unreadable: Vec<serde_json::Value>,
+    unreadable: Vec<String>,
 }
 
 impl<W: Write> PredictionWriter for Json<W> {
@@ -152,33 +167,23 @@ impl<W: Write> PredictionWriter for Json<W> {
     }
 
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let mut row = json!({ "file": said.path.display().to_string() });
-        if predictor.meta().task == TaskKind::Regression {
-            row["value"] = json!(said.probabilities[0]);
-        } else {
-            row["said"] = answer::said(predictor, names);
-            match self.top {
-                Some(k) => row["top"] = answer::top(predictor, said.probabilities, k),
-                None => row["probabilities"] = json!(said.probabilities),
-            }
-        }
         let comma = if self.rows > 0 { "," } else { "" };
         self.rows += 1;
-        write!(self.out, "{comma}\n{}", visible(&row.to_string()))
+        write!(self.out, "{comma}\n{}", json_answer(predictor, said, names, self.top))
     }
 
     fn unreadable(&mut self, image: &Unreadable) -> io::Result<()> {
-        self.unreadable.push(json!({ "file": image.path.display().to_string(), "reason": image.reason }));
+        self.unreadable.push(json_refusal(image));
         Ok(())
     }
 
     fn end(&mut self) -> io::Result<()> {
-        writeln!(self.out, "\n],\"unreadable\":{}}}", visible(&json!(self.unreadable).to_string()))?;
+        writeln!(self.out, "\n],\"unreadable\":[{}]}}", self.unreadable.join(","))?;
         self.out.flush()
     }
 }
 
-/// One object a line: `file` with `said` and `probabilities` by class or `top`, with `value` (numbers), or with `error`.
+/// One object a line.
 struct JsonLines<W> {
     out: W,
     /// Only so many classes of an image.
@@ -191,16 +196,11 @@ impl<W: Write> PredictionWriter for JsonLines<W> {
     }
 
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let mut row = serde_json::Map::new();
-        row.insert("file".to_string(), json!(said.path.display().to_string()));
-        answer::describe(&mut row, predictor, said.probabilities, names, self.top);
-        let row = serde_json::Value::Object(row);
-        writeln!(self.out, "{}", visible(&row.to_string()))
+        writeln!(self.out, "{}", json_answer(predictor, said, names, self.top))
     }
 
     fn unreadable(&mut self, image: &Unreadable) -> io::Result<()> {
-        let row = json!({ "file": image.path.display().to_string(), "error": image.reason });
-        writeln!(self.out, "{}", visible(&row.to_string()))
+        writeln!(self.out, "{}", json_refusal(image))
     }
 
     fn end(&mut self) -> io::Result<()> {

@@ -9,6 +9,8 @@ mod folder;
 mod folders;
 mod folds;
 mod hostile;
+mod json;
+mod json_page;
 mod kills;
 #[cfg(unix)]
 mod mixed;

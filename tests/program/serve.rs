@@ -93,7 +93,7 @@ impl Server {
         read_answer(&mut BufReader::new(stream))
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         self.raw(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())
     }
 
@@ -147,7 +147,7 @@ fn read_answer(stream: &mut BufReader<TcpStream>) -> Answer {
 }
 
 /// A form with files.
-fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, bytes) in files {
         let head = format!("--limit\r\ncontent-disposition: form-data; name=\"image\"; filename=\"{name}\"\r\n\r\n");
@@ -157,7 +157,7 @@ fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
-const FORM: &str = "multipart/form-data; boundary=limit";
+pub const FORM: &str = "multipart/form-data; boundary=limit";
 
 /// A PNG of one colour: few bytes, many pixels.
 fn bomb(width: u32, height: u32) -> Vec<u8> {
