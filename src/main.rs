@@ -3,13 +3,11 @@
 
 mod cli;
 
-use std::process::ExitCode;
-
 // Training allocates and frees large buffers at every batch; the system's allocator returns them to the kernel each
 // time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
+fn main() {
     cli::main()
 }

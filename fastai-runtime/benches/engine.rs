@@ -53,7 +53,7 @@ fn an_epoch_of_the_head_on_786_cached_rows_of_1024(runs: usize) {
         {
             let batch = batch.unwrap();
             let mut rng = Stream::new(1, "dropout").at(&[k as u64]);
-            learner.step(&mut *optimizer, batch.inputs, &batch.images, &loss, &rates, &mut rng).read();
+            learner.step(&mut *optimizer, batch.inputs, &batch.images, &loss, &rates, &mut rng).read().unwrap();
         }
     });
     println!("cached head epoch, 786 x 1024, batch 64: {:.1} ms", seconds * 1e3);

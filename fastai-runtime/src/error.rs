@@ -33,8 +33,8 @@ pub enum RunError {
     File(#[from] FileError),
     /// `lr_find` suggested no rate and the recipe has no `or`.
     #[error(
-        "{step}: the loss does not fall clearly at any rate from {start:e} to {end:e}, so no rate is suggested; look at {} \
-         and write a rate, or give `or = 1e-2`",
+        "{step}: from {start:e} to {end:e} the loss neither falls clearly nor begins to rise, so no rate is suggested; look at \
+         {} and write a rate, or give `or = 1e-2`",
         plot.display()
     )]
     NoRate {
@@ -181,6 +181,25 @@ pub enum SuppliedError {
     LossNaN {
         /// The number of the image among them, from 0.
         image: usize,
+        /// The number of images.
+        images: usize,
+    },
+    /// The loss of a batch is not one number.
+    #[error(
+        "`Criterion::of_batch` of the program's loss returned {numbers} numbers for a batch: return one, the mean over its images"
+    )]
+    BatchLoss {
+        /// The length of the tensor.
+        numbers: usize,
+    },
+    /// The mean loss of a set is NaN, though the losses of its images are finite.
+    #[error(
+        "`Criterion::{method}` of the program's loss returned NaN for {images} images, though the loss of each is finite: return \
+         a number"
+    )]
+    MeanLossNaN {
+        /// The method of the `Criterion`: `of_set` or `of_predictions`.
+        method: &'static str,
         /// The number of images.
         images: usize,
     },
@@ -372,7 +391,7 @@ mod tests {
     fn a_transparent_error_prints_its_cause_once() {
         use std::error::Error;
 
-        let column = SuppliedError::Column { column: "seconds".into(), taken: vec!["stage".into(), "seconds".into()] };
+        let column = SuppliedError::Column { column: "seconds".into(), taken: vec!["step".into(), "seconds".into()] };
         let (text, error) = (column.to_string(), RunError::from(column));
         assert!(text.ends_with("needs another name in `column`: the table has stage, seconds"), "{text}");
         assert_eq!(error.to_string(), text);

@@ -1,9 +1,9 @@
 //! `fastai diff`
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::{Metric, Recipe, Source, canonical_text};
+use fastai_dsl::{Metric, Recipe, Source, canonical_text, seeded_text};
 use fastai_runtime::data::figures;
 use fastai_runtime::engine::{self, Measured, MeasuringLimits};
 use fastai_runtime::metrics::{self, Paired, Truth, paired};
@@ -84,12 +84,13 @@ fn has_ended(run: &Path, summary: &Summary) -> Result<(), Failure> {
 
 /// The lines of the recipes that differ, with those around them.
 fn recipes(a: &Summary, b: &Summary) {
-    if canonical_text(&a.recipe) == canonical_text(&b.recipe) {
+    let [first, second] = [a, b].map(|run| seeded_text(&run.recipe, run.seed));
+    if canonical_text(&first) == canonical_text(&second) {
         println!("\nrecipe: the same, `{}`", visible_name(&a.name));
         return;
     }
     println!("\nrecipe:");
-    let (old, new): (Vec<&str>, Vec<&str>) = (a.recipe.lines().collect(), b.recipe.lines().collect());
+    let (old, new): (Vec<&str>, Vec<&str>) = (first.lines().collect(), second.lines().collect());
     for line in lines_diff(&old, &new) {
         println!("  {}", visible_name(&line));
     }
@@ -123,18 +124,14 @@ fn lines_diff(old: &[&str], new: &[&str]) -> Vec<String> {
 
 /// What else the runs had in common or not: seed, data, device, time.
 fn facts(a: &Summary, b: &Summary) {
-    let images = |s: &Summary| {
-        let c = &s.counts;
-        format!("{} training, {} validation", thousands(c.train as u64), thousands(c.valid as u64))
-    };
     let directory = |s: &Summary| s.directory.as_ref().map_or(String::new(), |folder| folder.display().to_string());
     let rows = [
         ("status", [a, b].map(|s| format!("{:?}", s.status).to_lowercase())),
         ("smoke run", [a, b].map(|s| if s.smoke { "yes" } else { "no" }.to_string())),
         ("seed", [a, b].map(|s| s.seed.to_string())),
-        ("images", [images(a), images(b)]),
+        ("images", [a, b].map(images)),
         ("classes", [a, b].map(|s| thousands(s.classes.len() as u64))),
-        ("rates found", [a, b].map(|s| figures::rates(&s.found_rates))),
+        ("rates found", [a, b].map(rates)),
         ("working directory", [a, b].map(directory)),
         ("device", [a, b].map(|s| s.device.clone())),
         ("seconds", [a, b].map(|s| format!("{:.0}", s.seconds))),
@@ -155,6 +152,26 @@ fn facts(a: &Summary, b: &Summary) {
     }
 }
 
+/// The numbers of images; of a run of folds, those of each training and of all validations.
+fn images(run: &Summary) -> String {
+    let (count, valid) = (|images: usize| thousands(images as u64), run.counts.valid);
+    let each = run.folds.iter().flat_map(|folds| &folds.each).map(|fold| fold.counts.train);
+    match (each.clone().min(), each.clone().max()) {
+        (Some(least), Some(most)) => {
+            let range = if least == most { count(least) } else { format!("{} to {}", count(least), count(most)) };
+            format!("{range} training a fold, {} validation in {} folds", count(valid), each.count())
+        }
+        _ => format!("{} training, {} validation", count(run.counts.train), count(valid)),
+    }
+}
+
+/// The rates that `lr_find` suggested; of a run of folds, those of one fold after the other.
+fn rates(run: &Summary) -> String {
+    let each = run.folds.iter().flat_map(|folds| &folds.each).map(|fold| &fold.found_rates);
+    let all = std::iter::once(&run.found_rates).chain(each).filter(|rates| !rates.is_empty());
+    all.map(|rates| figures::rates(rates)).collect::<Vec<_>>().join("; ")
+}
+
 /// Whether the runs saw the same data, by the digests that they wrote down.
 fn data(a: &Summary, b: &Summary) -> Vec<String> {
     let (first, second) = match (&a.data, &b.data) {
@@ -165,14 +182,21 @@ fn data(a: &Summary, b: &Summary) -> Vec<String> {
             return vec![format!("data: {NOT_RECORDED} of {}", marks.join(" and "))];
         }
     };
-    let mut differ = first.differences(second);
+    let of_first = "those of a run of folds are of its first fold";
+    let mut differ = match [a, b].map(|run| run.folds.is_some()) {
+        [first_has, second_has] if first_has != second_has => {
+            vec![format!("the digests are not compared: {of_first}")]
+        }
+        _ => first.differences(second),
+    };
     if a.classes != b.classes {
         differ.insert(0, "other classes".to_string());
     }
+    let whose = if a.folds.is_some() && b.folds.is_some() { ", of the first folds" } else { "" };
     if differ.is_empty() {
-        return vec!["data: the same".to_string()];
+        return vec![format!("data{whose}: the same")];
     }
-    std::iter::once("data:".to_string()).chain(differ.into_iter().map(|line| format!("  {line}"))).collect()
+    std::iter::once(format!("data{whose}:")).chain(differ.into_iter().map(|line| format!("  {line}"))).collect()
 }
 
 /// The results that the runs wrote down, each on its own validation images.
@@ -197,12 +221,28 @@ fn weights(summaries: &[Summary; 2], predictors: Option<&[Predictor; 2]>) {
         println!("  {mark} at the beginning: {}", visible_name(&began));
     }
     let Some(predictors) = predictors else { return };
-    let digests = predictors.each_ref().map(Predictor::body_digest);
-    for (mark, (predictor, digest)) in ["-", "+"].into_iter().zip(predictors.iter().zip(&digests)) {
+    let digests = predictors.each_ref().map(Predictor::body_digests);
+    for (mark, (predictor, digests)) in ["-", "+"].into_iter().zip(predictors.iter().zip(&digests)) {
         let meta = predictor.meta();
-        println!("  {mark} {}, {} pixels, body {}", meta.arch, meta.size, &digest[..16]);
+        println!("  {mark} {}, {} pixels, {}", meta.arch, meta.size, bodies(digests));
     }
-    println!("  the bodies {}", if digests[0] == digests[1] { "are the same" } else { "differ" });
+    println!("  the bodies {}", if distinct(&digests[0]) == distinct(&digests[1]) { "are the same" } else { "differ" });
+}
+
+/// The bodies of a model, of an ensemble those of all its networks.
+fn bodies(digests: &[String]) -> String {
+    let networks = digests.len();
+    let shown: Vec<&str> = distinct(digests).into_iter().map(|digest| &digest[..16]).collect();
+    match shown.as_slice() {
+        [one] if networks > 1 => format!("body {one} in all {networks} networks"),
+        [one] => format!("body {one}"),
+        several => format!("bodies {} in {networks} networks", several.join(", ")),
+    }
+}
+
+/// Each of these digests once.
+fn distinct(digests: &[String]) -> BTreeSet<&str> {
+    digests.iter().map(String::as_str).collect()
 }
 
 /// Measures both models on the validation images that both runs held out.
@@ -346,7 +386,7 @@ fn named(ids: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use fastai_runtime::report::{DataFingerprint, PartFingerprint};
+    use fastai_runtime::report::{Counts, DataFingerprint, FoldSummary, Folds, PartFingerprint};
 
     use super::*;
 
@@ -375,6 +415,29 @@ mod tests {
         assert_eq!(data(&a, &summary("a", &["cat"])), ["data:", "  other classes"]);
         assert_eq!(data(&a, &old), ["data: not recorded of +"]);
         assert_eq!(data(&old, &old), ["data: not recorded of - and +"]);
+    }
+
+    #[test]
+    fn a_run_of_folds_is_told_fold_by_fold() {
+        let fold = |train, rate| FoldSummary {
+            counts: Counts { train, ..Counts::default() },
+            found_rates: vec![rate],
+            ..FoldSummary::default()
+        };
+        let folds = Folds { count: 3, each: vec![fold(61, 0.1), fold(61, 0.0794), fold(62, 0.1)], ..Folds::default() };
+        let counts = Counts { train: 61, valid: 92, ..Counts::default() };
+        let data_of = Some(DataFingerprint::default());
+        let run = Summary { counts, data: data_of.clone(), folds: Some(folds), ..Summary::default() };
+        let one = Summary { counts, data: data_of, found_rates: vec![0.1], ..Summary::default() };
+        assert_eq!(images(&run), "61 to 62 training a fold, 92 validation in 3 folds");
+        assert_eq!((images(&one).as_str(), rates(&one).as_str()), ("61 training, 92 validation", "0.1"));
+        assert_eq!(rates(&run), "0.1; 0.0794; 0.1");
+        assert!(data(&run, &one)[1].contains("not compared"));
+        assert_eq!(data(&run, &run), ["data, of the first folds: the same"]);
+        let [a, b] = ["a", "b"].map(|letter| letter.repeat(64));
+        assert_eq!(bodies(&[a.clone(), a.clone()]), "body aaaaaaaaaaaaaaaa in all 2 networks");
+        assert_eq!(bodies(&[a.clone(), b.clone()]), "bodies aaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbb in 2 networks");
+        assert_eq!(distinct(&[a.clone(), a.clone()]), distinct(&[a]));
     }
 
     #[test]

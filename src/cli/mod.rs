@@ -18,6 +18,7 @@ mod config;
 mod device;
 mod diff;
 mod doctor;
+mod ending;
 mod explain;
 mod export;
 mod failure;
@@ -50,7 +51,6 @@ mod validate;
 mod weights;
 
 use std::any::TypeId;
-use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -87,7 +87,7 @@ enum Command {
     Sweep(sweep::SweepArgs),
     /// Say what images show, with a model that a run saved
     Predict(predict::PredictArgs),
-    /// Answer images over HTTP, with a model that a run saved: a page, JSON, health and metrics
+    /// Answer images over HTTP, with a model that a run saved: a page, JSON (JSON.md lists the fields), health and metrics
     #[cfg(feature = "serve")]
     Serve(serve::ServeArgs),
     /// Let programs on other machines compute on devices of this one: their `--device remote:ws://box:7600`
@@ -140,15 +140,12 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
     })
 }
 
-pub fn main() -> ExitCode {
+pub fn main() -> ! {
     stop::survive_file_limits();
     let command = program().color(color::ColorWish::before_parsing().of_parser());
     let parsed = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     parsed.color.apply();
-    match run(parsed.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => ExitCode::from(failure.report() as u8),
-    }
+    ending::end(run(parsed.command).err().map_or(0, |failure| failure.report() as i32))
 }
 
 fn run(command: Command) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Write};
 
 use fastai_runtime::names::{visible, visible_styled};
 
+use super::ending::end;
 use super::failure::Failure;
 
 /// Writes to standard output. Any error other than a closed pipe ends the program.
@@ -22,7 +23,7 @@ pub fn print_as_is(text: &str) {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let failure = Failure::Failed(format!("cannot write the standard output: {error}"));
-            std::process::exit(failure.report() as i32);
+            end(failure.report() as i32);
         }
         _ => {}
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Source, TaskKind, in_todays_words};
 use fastai_runtime::RunError;
-use fastai_runtime::data::FileError;
+use fastai_runtime::data::{FileError, MAX_IMAGE_BYTES, begins_as_image};
 use fastai_runtime::metrics::Thresholds;
 use fastai_runtime::predict::{
     FileAnswer, ImageFiles, NpyRows, PredictOptions, Predictor, Said, Unreadable, tag_separator,
@@ -21,8 +21,6 @@ use super::source::is_stdin;
 
 /// Number of unreadable images that the closing message lists.
 const LISTED: usize = 1000;
-/// Largest image on standard input, bytes.
-const MAX_BYTES: u64 = 512 << 20;
 
 #[derive(clap::Args)]
 pub struct PredictArgs {
@@ -47,14 +45,15 @@ pub struct PredictArgs {
     /// Print CSV: file, a column for each class and what is said, or the predicted number
     #[arg(long, conflicts_with_all = ["json", "jsonl"])]
     csv: bool,
-    /// Print JSON: one document
+    /// Print JSON: one document (JSON.md lists the fields)
     #[arg(long, conflicts_with = "jsonl")]
     json: bool,
     /// Print JSON lines: one object an image, in the order of the images, readable or not
     #[arg(long)]
     jsonl: bool,
     /// Write the embeddings here, as a NumPy file `[image, number]` of float32: for each readable image, in order, the
-    /// largest value and then the mean of each channel of the body's last map
+    /// largest value and then the mean of each channel of the body's last map; of several networks, such as those of
+    /// folds, the numbers stand side by side
     #[arg(long, value_name = "FILE")]
     embeddings: Option<PathBuf>,
     /// Say nothing but the result, warnings and errors
@@ -220,13 +219,13 @@ fn standard_image(paths: &[PathBuf]) -> Result<Option<Vec<u8>>, RunError> {
     let start = input.fill_buf().map_err(cannot)?;
     let start = &start[..start.len().min(16)];
     let is_text = std::str::from_utf8(start).is_ok_and(|text| !text.contains(|c: char| c.is_control() && c != '\n'));
-    if is_text || !fastai_runtime::data::begins_as_image(start) {
+    if is_text || !begins_as_image(start) {
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    input.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(cannot(io::Error::other(format!("the image is larger than {} MiB", MAX_BYTES >> 20))));
+    input.take(MAX_IMAGE_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > MAX_IMAGE_BYTES {
+        return Err(cannot(io::Error::other(format!("the image is larger than {} MiB", MAX_IMAGE_BYTES >> 20))));
     }
     Ok(Some(bytes))
 }

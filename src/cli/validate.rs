@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::{Metric, Source, Valid};
+use fastai_dsl::{Metric, Recipe, Source, TaskKind, Valid};
 use fastai_runtime::data::figures::figure;
 use fastai_runtime::engine::{self, Measured, MeasuringLimits, ModelRun, Validated};
 use fastai_runtime::metrics::{ClassRow, ClassScore, Confusion, Thresholds, Truth, class_table, confusion, tag_table};
@@ -30,13 +30,14 @@ pub struct ValidateArgs {
     /// What is meant for `--data`
     #[arg(hide = true)]
     folder: Option<PathBuf>,
-    /// Another data folder of the same layout, or one with a folder a class; the run's own unless given. The ensemble of a run
-    /// with folds, and the model of a run that holds out no images, are measured on all images there, as are folders of classes
+    /// Another data folder of the same layout or, for classes, one with a folder a class; the run's own unless given. The ensemble
+    /// of a run with folds, and the model of a run that holds out no images, are measured on all images there, as are folders of
+    /// classes
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
     memory: NetworkMemory,
-    /// Print JSON
+    /// Print JSON (JSON.md lists the fields)
     #[arg(long)]
     json: bool,
     /// Say nothing but the result, warnings and errors
@@ -68,8 +69,11 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     // Other data than the run's are new to all networks of an ensemble, and `valid: all` holds none of them out.
     let holds_out_none = matches!(recipe.data().valid, Valid::None) && !matches!(recipe.data().source, Source::Given);
     let is_ensemble = !predictor.folds().is_empty();
-    let all =
-        args.data.is_some() && (is_ensemble || holds_out_none || engine::lies_by_class(&recipe, &predictor, &root));
+    let by_class = engine::lies_by_class(&recipe, &predictor, &root);
+    if args.data.is_some() && !by_class {
+        has_labels(&recipe, predictor.classes(), &root)?;
+    }
+    let all = args.data.is_some() && (is_ensemble || holds_out_none || by_class);
     let own_data = is_same(&recipe.data().root_in(&args.model.directory()?), &root);
     let run = args.model.folder().map(|folder| ModelRun { folder, own_data });
     let validated = match run {
@@ -86,6 +90,25 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
         print!("{}", text(&validated, &thresholds));
     }
     Ok(())
+}
+
+/// # Errors
+/// If another data folder has no csv file like that of the recipe: what to name instead.
+fn has_labels(recipe: &Recipe, classes: &[String], root: &Path) -> Result<(), Failure> {
+    let Source::Csv { labels, images, .. } = &recipe.data().source else { return Ok(()) };
+    if !root.is_dir() || root.join(labels).is_file() {
+        return Ok(());
+    }
+    let instead = match (recipe.task(), classes) {
+        (TaskKind::SingleLabel, [class, ..]) => format!(", or one with a folder of images a class, such as {class:?}"),
+        (TaskKind::MultiLabel, _) => ": a folder a class has no tags".to_string(),
+        _ => ": a folder a class has no numbers".to_string(),
+    };
+    Err(Failure::Failed(format!(
+        "{} has no {labels:?}, from which the run read its labels: name a folder with such a file and the images below \
+         {images:?}{instead}",
+        root.display()
+    )))
 }
 
 /// Shows what measuring reports, and keeps its notes, which belong to the result.

@@ -8,7 +8,7 @@ use fastai::prelude::*;
 use fastai::progress::Silent;
 use fastai::report::Direction;
 use fastai::train::tensor::Tensor;
-use fastai::train::{Criterion, Targets, Truth};
+use fastai::train::{Criterion, Probabilities, Targets, Truth};
 use tempfile::TempDir;
 
 #[allow(dead_code)]
@@ -37,7 +37,7 @@ fn a_loss_and_a_metric_of_ones_own_train_and_measure() {
     assert_eq!(last.metrics[1].direction, Direction::Lower);
     let run = &trained.outcome.folder;
     let history = std::fs::read_to_string(run.join("history.csv")).unwrap();
-    assert!(history.starts_with("stage,epoch,trn_loss,val_loss,f2,cost,seconds\n"), "{history}");
+    assert!(history.starts_with("step,epoch,trn_loss,val_loss,f2,cost,seconds\n"), "{history}");
     assert!(std::fs::read_to_string(run.join("report.html")).unwrap().contains("cost"));
 
     // The same loss otherwise weighted leads elsewhere; the recipe's own is another.
@@ -101,4 +101,57 @@ fn a_loss_gives_each_image_a_number() {
     assert!(nan.contains("returned NaN for image 3 (from 0) of "), "{nan}");
     let folders = ["few", "nan"].map(|name| scratch.path().join(name));
     assert!(!folders.iter().any(|folder| folder.exists()), "nothing was trained");
+}
+
+/// [`Missed`], one of whose methods does not give one number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wrong {
+    Batch,
+    Set,
+    Predictions,
+}
+
+impl Criterion for Wrong {
+    fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1> {
+        let loss = Missed { times: 1.0 }.of_batch(logits, truth, targets);
+        if *self == Wrong::Batch { Tensor::cat(vec![loss.clone(), loss], 0) } else { loss }
+    }
+
+    fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64> {
+        Missed { times: 1.0 }.of_images(logits, truth)
+    }
+
+    fn of_set(&self, losses: &[f64], _: &Truth) -> f64 {
+        if *self == Wrong::Set { f64::NAN } else { losses.iter().sum::<f64>() / losses.len() as f64 }
+    }
+
+    fn of_predictions(&self, _: &Probabilities, _: &Truth) -> f64 {
+        if *self == Wrong::Predictions { f64::NAN } else { 1.0 }
+    }
+}
+
+#[test]
+fn the_loss_of_a_batch_and_of_a_set_is_one_number() {
+    let scratch = TempDir::new().unwrap();
+    let error = |name: &str, loss: Wrong, steps: &str| {
+        let text = Chips::recipe().to_string().replacen("precompute(on);", steps, 1);
+        let recipe = fastai_dsl::source::RecipeText::new(name, &text, &[]).result.unwrap().recipe;
+        let options = RunOptions { loss: Some(Arc::new(loss)), ..here(&scratch, name) };
+        engine::run(&recipe, &options, &mut Silent).unwrap_err().to_string()
+    };
+    for (name, steps) in [("fit", "precompute(on);"), ("find", "precompute(on); let lr = lr_find(or = 0.05);")] {
+        let batch = error(name, Wrong::Batch, steps);
+        assert!(
+            batch.contains("`Criterion::of_batch` of the program's loss returned 2 numbers for a batch"),
+            "{batch}"
+        );
+    }
+    let set = error("set", Wrong::Set, "precompute(on);");
+    assert!(set.contains("`Criterion::of_set` of the program's loss returned NaN for "), "{set}");
+    assert!(!scratch.path().join("set").exists(), "nothing was trained");
+    let predictions = error("predictions", Wrong::Predictions, "tta(); precompute(on);");
+    assert!(
+        predictions.contains("`Criterion::of_predictions` of the program's loss returned NaN for "),
+        "{predictions}"
+    );
 }

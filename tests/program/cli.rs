@@ -474,8 +474,15 @@ fn a_summary_of_the_data_is_written_once_and_holds_the_recipe_to_it() {
     fastai(&scratch).arg("prepare").arg(&recipe).assert().success();
     assert_eq!(fs::read_to_string(&summary).unwrap(), text, "the same data, the same text");
     assert!(check(&[]).contains("; it fits "), "{}", check(&[]));
-    let said = check(&["--set", "data.valid=random(0.5)"]);
+    for (set, own) in [("data.valid=random(0.5)", "split"), ("data.root=elsewhere", "data")] {
+        let said = check(&["--set", set]);
+        assert!(said.contains(&format!("Small.prepared is of the file's own {own}, so what `--set` says")), "{said}");
+    }
+    let plain = fs::read_to_string(&recipe).unwrap();
+    fs::write(&recipe, plain.replace("batch: 16", "batch: 16, valid: random(0.5)")).unwrap();
+    let said = check(&[]);
     assert!(said.contains("Small.prepared was made for another split, `") && !said.contains("it fits"), "{said}");
+    fs::write(&recipe, plain).unwrap();
     fastai(&scratch).args(["prepare", "--check"]).arg(&recipe).assert().success();
     let said = check(&[]);
     assert!(said.contains("; it fits ") && said.contains("`fastai prepare --check "), "{said}");

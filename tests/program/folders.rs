@@ -258,7 +258,9 @@ fn runs_are_compared_with_a_test_of_their_metrics() {
     let mut command = fastai(&scratch);
     command.args(["diff", "-q", "--device", "cpu"]).arg(scratch.path().join("a")).arg(scratch.path().join("b"));
     let said = stdout(&mut command);
-    for part in ["- ", "clip: 1", "clip: 2", "seed", "differ", "the bodies differ", "paired", "f2", "p: how often"] {
+    for part in
+        ["- ", "clip: 1", "clip: 2", "+     seed: 7,", "differ", "the bodies differ", "paired", "f2", "p: how often"]
+    {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(said.contains("data: the same\n"), "{said}");

@@ -166,7 +166,9 @@ impl Bench {
             Work::Train(training) => {
                 let mut rng = Stream::new(1, "dropout").at(&[]);
                 let Training { learner, optimizer, loss, rates, images, rows } = &mut **training;
-                learner.step(&mut **optimizer, Inputs::Images(images.clone()), &*rows, loss, rates, &mut rng).read();
+                let loss =
+                    learner.step(&mut **optimizer, Inputs::Images(images.clone()), &*rows, loss, rates, &mut rng);
+                loss.read().expect("a loss of the language is one number");
             }
         }
         self.device.sync().expect("the device computes");

@@ -212,6 +212,7 @@ mod tests {
         followed: false,
         few: false,
         falls: None,
+        settled: false,
     };
 
     /// Losses of batches that fall beyond doubt.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Corrupt, Data, Recipe, Source};
+use fastai_dsl::{Corrupt, Data, Recipe, Source, TaskKind};
 
 use crate::RunError;
 use crate::activations::ActivationCache;
@@ -10,11 +10,16 @@ use crate::data::{DataError, Dataset, Finding, FindingKind, Item, Preflight, Tar
 use crate::predict::Predictor;
 use crate::progress::{Silent, StopSignal, Watch};
 
-/// Whether `root` has folders of the model's classes in the place of the recipe's folder of training images.
+/// Whether `root` has folders of the model's classes in the place of the recipe's folder of training images, or of its csv file.
 #[doc(hidden)]
 pub fn lies_by_class(recipe: &Recipe, predictor: &Predictor, root: &Path) -> bool {
-    let Source::Folders { train } = &recipe.data().source else { return false };
-    !root.join(train).is_dir() && predictor.classes().iter().any(|class| root.join(class).is_dir())
+    let has_layout = match &recipe.data().source {
+        Source::Folders { train } => root.join(train).is_dir(),
+        Source::Csv { labels, .. } => root.join(labels).is_file(),
+        Source::Given => true,
+    };
+    let has_class = || predictor.classes().iter().any(|class| root.join(class).is_dir());
+    !has_layout && recipe.task() == TaskKind::SingleLabel && has_class()
 }
 
 /// The training and validation images of the recipe in `root`, of which those are left out that the run leaves out.

@@ -66,7 +66,7 @@ use crate::metrics::Measure;
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Status, Summary};
 use crate::train::Criterion;
-use paused::Paused;
+use paused::{Paused, as_begun};
 use session::Session;
 
 /// Options of a run that are not part of the recipe.
@@ -148,6 +148,7 @@ pub fn resume(
         return on_threads(options, || folds::resume(recipe, folder, options, progress));
     }
     let paused = Paused::take(recipe, folder, options)?;
+    let recipe = &as_begun(&paused.snapshot.recipe, recipe);
     on_threads(options, || run_here(recipe, options, progress, Some(paused), None))
 }
 

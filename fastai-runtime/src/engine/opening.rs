@@ -291,8 +291,9 @@ impl<'o> Opening<'o> {
             format!("`precision: mixed`: {} has no fast 16-bit floats, so training uses 32 bits", device.picked.name)
         });
         let merged = merged_batches(dataset.train.len(), self.recipe.data().batch as usize);
+        let always_one = self.recipe.metrics().iter().filter_map(|metric| metric.always_one(dataset.classes.len()));
         let of_images = health.notes(&dataset.root, &dataset.split);
-        let of_data = dataset.notes.iter().cloned().chain(of_images).chain(merged);
+        let of_data = dataset.notes.iter().cloned().chain(of_images).chain(merged).chain(always_one);
         weights.map(Found::describe).into_iter().chain(lacks_half).chain(of_data).collect()
     }
 

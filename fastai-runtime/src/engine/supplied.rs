@@ -11,7 +11,7 @@ use crate::metrics::{self, Measure};
 use crate::train::Criterion;
 
 /// Names of columns that no metric can have.
-const COLUMNS: [&str; 5] = ["stage", "epoch", "trn_loss", "val_loss", "seconds"];
+const COLUMNS: [&str; 5] = ["step", "epoch", "trn_loss", "val_loss", "seconds"];
 
 /// What a program measures with besides the recipe.
 #[derive(Clone, Debug, Default)]

@@ -10,9 +10,11 @@ use crate::report::{PartFingerprint, refuse_link};
 use crate::sealed::{read_sealed, write_sealed};
 
 /// What the file begins with.
-const KIND: &str = "fastai trained images 1";
-/// Largest file that is read, bytes; an image takes 16.
-const LARGEST: u64 = 4 << 30;
+const KIND: &str = "fastai-trained-images-1";
+/// Bytes of an image's two digests.
+const AN_IMAGE: u64 = 16;
+/// Largest file that is read beyond the digests: the first line and the number of images.
+const BESIDE: u64 = 1024;
 
 /// The digests of the images that a run trains on, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,12 +58,15 @@ impl TrainedRecord {
         let record = if path.is_symlink() {
             Err("it is a link, and a run writes no links".to_string())
         } else if path.is_file() {
-            read_sealed(&path, KIND, LARGEST)?.and_then(|content| Self::decoded(&content, train))
+            let largest = AN_IMAGE.saturating_mul(train.images as u64).saturating_add(BESIDE);
+            read_sealed(&path, KIND, largest)?.and_then(|content| Self::decoded(&content, train))
         } else {
             return Ok(None);
         };
         record.map(Some).map_err(|why| {
-            let why = format!("{why}; without the file, `fastai validate` measures and says that it does not know");
+            let why = format!(
+                "{why}; without the file, `fastai validate` measures, but cannot say whether the run trained on the images"
+            );
             RunError::file("read", &path, Error::new(ErrorKind::InvalidData, why))
         })
     }
@@ -137,9 +142,9 @@ mod tests {
             write_sealed(&path, KIND, &content).unwrap();
             assert!(error(&own).contains("its length is not that"), "{content:?}");
         }
-        for damaged in [&b""[..], b"fastai trained images 2 \n"] {
+        for damaged in [&b""[..], b"fastai-trained-images-2 \n"] {
             std::fs::write(&path, damaged).unwrap();
-            assert!(error(&own).contains("does not begin like"));
+            assert!(error(&own).contains("does not begin with"));
         }
     }
 

@@ -135,7 +135,7 @@ pub(super) fn validate_with(
 
 /// Measures the model of `recipe` on all images of the data in `root`, held out or not; for data that the model was not trained
 /// on. An ensemble's predictions are averaged. Images in `root` that lie in one folder a class, without the folder of training
-/// images of the recipe, are measured as they lie. Otherwise like [`validate`].
+/// images or the csv file of the recipe, are measured as they lie. Otherwise like [`validate`].
 ///
 /// # Errors
 /// Those of [`validate`].

@@ -218,14 +218,10 @@ impl Predictor {
         most_probable(self.meta.classes.iter().map(String::as_str), probabilities, k)
     }
 
-    /// The BLAKE3 digest of the body's parameters and running statistics, in hexadecimal: equal for equal bodies only. An
-    /// ensemble has the digest of the digests of its networks.
-    pub fn body_digest(&self) -> String {
-        let each: Vec<String> = self.networks().map(models::body_digest).collect();
-        match each.as_slice() {
-            [one] => one.clone(),
-            all => blake3::hash(all.concat().as_bytes()).to_hex().to_string(),
-        }
+    /// The BLAKE3 digests of the body's parameters and running statistics, in hexadecimal, of each network: equal for equal
+    /// bodies only.
+    pub fn body_digests(&self) -> Vec<String> {
+        self.networks().map(models::body_digest).collect()
     }
 
     /// Numbers in an embedding: twice the channels of the body's last map, summed over the networks.

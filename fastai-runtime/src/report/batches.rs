@@ -13,7 +13,7 @@ const MAX_BYTES: u64 = 2 << 30;
 /// A training batch of a `fit` or an `lr_find`: a row of `batches.csv`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchRow {
-    /// 0-based index of the recipe's step, as in `history.csv`.
+    /// 0-based index of the recipe's step; the file counts steps from 1.
     pub step: usize,
     /// Epoch of the `fit`, from 0; `None` in an `lr_find`, whose sweep has no epochs.
     pub epoch: Option<u64>,
@@ -23,8 +23,7 @@ pub struct BatchRow {
     pub loss: f64,
     /// Moving average of the losses of the step, as the epoch table shows it.
     pub smoothed: f64,
-    /// Learning rate of each layer group, earliest first; a single rate on cached activations, and in an
-    /// `lr_find` that sweeps the same rate for all.
+    /// Learning rate of each layer group that trains, earliest first: the last one is the head's.
     pub rates: Vec<f64>,
 }
 
@@ -55,6 +54,8 @@ impl BatchRow {
 
 /// The file's name within a run folder.
 pub(super) const FILE: &str = "batches.csv";
+/// The column of the step, from 1. Earlier versions wrote `stage`, from 0.
+const STEP: &str = "step";
 
 fn of_find(curve: &FindCurve) -> impl Iterator<Item = BatchRow> {
     let losses = curve.batch_losses.iter().zip(&curve.losses).zip(&curve.rates);
@@ -83,16 +84,16 @@ fn of_fit(curve: &FitCurve) -> impl Iterator<Item = BatchRow> {
     })
 }
 
-/// Writes the rows. Columns: `stage, epoch, batch, loss, smoothed, lr_0, lr_1, ..`, one rate per layer group; a step with
-/// fewer rates leaves the first ones empty, since the last column is the head's.
+/// Writes the rows. Columns: `step, epoch, batch, loss, smoothed, lr_0, lr_1, ..`, one rate per layer group; those of groups that
+/// do not train are empty.
 pub(super) fn write(rows: &[BatchRow], out: &mut dyn io::Write) -> io::Result<()> {
     let groups = rows.iter().map(|row| row.rates.len()).max().unwrap_or(0);
     let mut csv = csv::Writer::from_writer(out);
-    let names = ["stage", "epoch", "batch", "loss", "smoothed"].map(str::to_string);
+    let names = [STEP, "epoch", "batch", "loss", "smoothed"].map(str::to_string);
     csv.write_record(names.into_iter().chain((0..groups).map(|group| format!("lr_{group}"))))?;
     for row in rows {
         let mut fields = vec![
-            row.step.to_string(),
+            (row.step + 1).to_string(),
             row.epoch.map_or(String::new(), |epoch| epoch.to_string()),
             row.batch.to_string(),
             row.loss.to_string(),
@@ -107,6 +108,7 @@ pub(super) fn write(rows: &[BatchRow], out: &mut dyn io::Write) -> io::Result<()
 
 fn read(from: &mut dyn io::Read) -> io::Result<Vec<BatchRow>> {
     let mut csv = csv::Reader::from_reader(from);
+    let first = usize::from(csv.headers()?.get(0) == Some(STEP));
     let mut rows = Vec::new();
     for (line, record) in csv.records().enumerate() {
         let record = record?;
@@ -119,7 +121,7 @@ fn read(from: &mut dyn io::Read) -> io::Result<Vec<BatchRow>> {
         let whole = |index: usize, column| field(index).parse::<usize>().map_err(|_| broken(column));
         let rates = record.iter().skip(5).filter(|rate| !rate.is_empty());
         rows.push(BatchRow {
-            step: whole(0, "stage")?,
+            step: whole(0, STEP)?.checked_sub(first).ok_or_else(|| broken(STEP))?,
             epoch: match field(1) {
                 "" => None,
                 text => Some(text.parse().map_err(|_| broken("epoch"))?),
@@ -166,15 +168,21 @@ mod tests {
         let mut file = Vec::new();
         write(&rows, &mut file).unwrap();
         let text = String::from_utf8(file.clone()).unwrap();
-        assert!(text.starts_with("stage,epoch,batch,loss,smoothed,lr_0,lr_1,lr_2\n0,0,0,0.5,0.5,,,0.01\n"), "{text}");
-        assert!(text.contains("\n1,,1,0.68,0.69,,,0.00002\n"), "{text}");
+        assert!(text.starts_with("step,epoch,batch,loss,smoothed,lr_0,lr_1,lr_2\n1,0,0,0.5,0.5,,,0.01\n"), "{text}");
+        assert!(text.contains("\n2,,1,0.68,0.69,,,0.00002\n"), "{text}");
         let read = read(&mut file.as_slice()).unwrap();
         assert_eq!(format!("{rows:?}"), format!("{read:?}"), "NaN differs from itself");
+        let earlier = "stage,epoch,batch,loss,smoothed,lr_0\n0,0,0,0.5,0.5,0.01\n";
+        assert_eq!(super::read(&mut earlier.as_bytes()).unwrap()[0].step, 0);
     }
 
     #[test]
     fn a_broken_file_names_its_line() {
-        let error = read(&mut "stage,epoch,batch,loss,smoothed,lr_0\n0,0,0,x,1,1\n".as_bytes()).unwrap_err();
-        assert_eq!(error.to_string(), "line 2: expected a number in column `loss`");
+        let broken = |row: &str| {
+            let text = format!("step,epoch,batch,loss,smoothed,lr_0\n{row}\n");
+            read(&mut text.as_bytes()).unwrap_err().to_string()
+        };
+        assert_eq!(broken("1,0,0,x,1,1"), "line 2: expected a number in column `loss`");
+        assert_eq!(broken("0,0,0,1,1,1"), "line 2: expected a number in column `step`");
     }
 }

@@ -26,7 +26,7 @@ impl Summary {
         let saved = self.stages.partition_point(|stage| stage.step < step);
         let (stage, judgement) = inherited(&self.stages[..saved]).filter(|_| !self.smoke)?;
         let so = match judgement.course {
-            Course::Diverged => format!("; what it predicts {UNTRUSTED}"),
+            Course::Diverged | Course::UnfitNorms => format!("; what it predicts {UNTRUSTED}"),
             _ => String::new(),
         };
         Some(format!("step {} {} before the model was saved{so}", stage.step + 1, did(judgement.course)))

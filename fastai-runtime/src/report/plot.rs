@@ -58,7 +58,11 @@ pub fn rates(fits: &[FitCurve]) -> String {
     let starts = starts(fits);
     let lines: Vec<Vec<Vec<(f64, f64)>>> = (0..groups)
         .map(|group| {
-            let series = |(fit, start): (&FitCurve, &usize)| line(fit.rates.get(group).map_or(&[][..], |r| r), *start);
+            // A fit of fewer groups trains the last ones.
+            let rates = |fit: &FitCurve| (group + fit.rates.len()).checked_sub(groups);
+            let series = |(fit, start): (&FitCurve, &usize)| {
+                line(rates(fit).map_or(&[][..], |trained| &fit.rates[trained]), *start)
+            };
             fits.iter().zip(&starts).map(series).collect()
         })
         .collect();
@@ -438,6 +442,16 @@ mod tests {
         let (epochs, ends) = (vec![row(10), row(20)], vec![10, 20]);
         let fit = FitCurve { epochs, ends, losses: losses.clone(), ..FitCurve::default() };
         assert_eq!(epoch_ends(&fit, 100), [(110.0, 0.5), (120.0, 0.5)]);
+    }
+
+    #[test]
+    fn the_rates_of_a_frozen_body_are_the_heads() {
+        let fit =
+            |rates: &[&[f64]]| FitCurve { rates: rates.iter().map(|r| r.to_vec()).collect(), ..FitCurve::default() };
+        let all = fit(&[&[1e-4; 3], &[1e-3; 3], &[1e-2; 3]]);
+        let of_head = rates(&[fit(&[&[0.5, 0.4, 0.3]]), all.clone()]);
+        assert_eq!(of_head, rates(&[fit(&[&[], &[], &[0.5, 0.4, 0.3]]), all.clone()]));
+        assert_ne!(of_head, rates(&[fit(&[&[0.5, 0.4, 0.3], &[], &[]]), all]));
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub fn name(course: Course) -> &'static str {
         Course::Diverged => "diverged",
         Course::SameAnswer => "the same answer for every image",
         Course::Collapsed => "collapsed",
+        Course::UnfitNorms => "unfit batch norms",
         Course::Damaged => "damaged the body",
         Course::NothingLearned => "nothing learned",
         Course::FarOff => "far above a constant answer",

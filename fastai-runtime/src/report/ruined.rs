@@ -97,7 +97,7 @@ impl Summary {
         let came = match judgement.course {
             Course::Damaged => ends.clone(),
             _ if !is_last => Some("no later fit mended that".to_string()),
-            Course::Diverged => Some(format!("what the network predicts {UNTRUSTED}")),
+            Course::Diverged | Course::UnfitNorms => Some(format!("what the network predicts {UNTRUSTED}")),
             _ => None,
         };
         let said = course(&judgement, &self.setting(stage.step));
@@ -160,7 +160,7 @@ pub(super) fn numbered(what: &str, numbers: &[usize]) -> String {
     }
 }
 
-/// What is said of predictions by weights that diverged.
+/// What is said of predictions by weights that diverged, or with batch norms that do not fit.
 pub(super) const UNTRUSTED: &str = "cannot be trusted";
 
 /// What a fit of this course did, in the past tense.
@@ -169,6 +169,7 @@ pub(super) fn did(course: Course) -> &'static str {
         Course::Diverged => "diverged",
         Course::SameAnswer => "left the same answer for every image",
         Course::Collapsed => "collapsed",
+        Course::UnfitNorms => "left batch norms that do not fit new images",
         Course::Damaged => "damaged the body",
         Course::NothingLearned => "learned nothing",
         Course::FarOff => "ended far above a constant answer",

@@ -52,6 +52,13 @@ impl<'a> Change<'a> {
 const BODY_LOST: &str =
     "training the body cost more than it brought. Lower rates for it, fewer epochs, or no unfreezing";
 
+/// What makes the batch norms of a head unfit for new images.
+const NORMS: &str =
+    "some inputs of the head hardly vary in the training images, so its batch norms magnify them in others";
+/// The advice on that.
+const FIT_NORMS: &str =
+    "train on more images, on larger ones (`size` in `transforms`), or in larger batches (`batch` in `data`)";
+
 /// A change of predictions is not due to chance if its p value is below this.
 const LEAST_PROBABLE: f64 = 0.05;
 
@@ -89,6 +96,10 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
             "collapsed {since} ({losses}): the losses fell back to those of a constant answer; the learning rate is too high, \
              take a tenth of it"
         ),
+        Course::UnfitNorms => format!(
+            "unfit batch norms {since} ({losses}): the training loss stays near that of an untrained head while the validation \
+             loss leaves the range of any answer, so the learning rate is not the cause; {NORMS}; {FIT_NORMS}"
+        ),
         Course::Damaged => {
             let or = if setting.batch_norm { ", or write `bn_freeze(on);` before it" } else { "" };
             format!(
@@ -107,11 +118,17 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
              it, and more epochs are no remedy; {}",
             lower(setting)
         ),
-        Course::Worsened => format!(
-            "getting worse from epoch {epoch} on ({losses}): the validation loss rises, and the losses of the batches fell by no \
-             more than chance explains; more epochs are no remedy, and the learning rate may be too high; {}",
-            lower(setting)
-        ),
+        Course::Worsened => {
+            let [cause, next] = match setting.body {
+                BodyState::Unfrozen => [String::new(), String::new()],
+                BodyState::Precomputed | BodyState::Frozen => [format!(", or {NORMS}"), format!(", or {FIT_NORMS}")],
+            };
+            format!(
+                "getting worse from epoch {epoch} on ({losses}): the validation loss rises, and the training loss falls too \
+                 little to explain it; more epochs are no remedy, and the learning rate may be too high{cause}; {}{next}",
+                lower(setting)
+            )
+        }
         Course::Overfitting => {
             let next = match setting.body {
                 BodyState::Precomputed => {
@@ -332,6 +349,13 @@ pub(super) mod tests {
         assert!(far_off.contains("the learning rate is too high") && !far_off.contains("train longer"), "{far_off}");
         let worse = said(Course::Worsened, &found);
         assert!(worse.ends_with("and the learning rate may be too high; take a tenth of it"), "{worse}");
+        let head = said(Course::Worsened, &FitSetting { body: BodyState::Frozen, ..found.clone() });
+        assert!(
+            head.contains("too high, or some inputs of the head hardly vary")
+                && head.contains("; take a tenth of it, or ")
+        );
+        let unfit = said(Course::UnfitNorms, &absent);
+        assert!(unfit.contains("the learning rate is not the cause") && !unfit.contains("a tenth"), "{unfit}");
         let stalled = said(Course::Stalled, &found);
         assert!(stalled.ends_with("or the fit too short to show it; try a tenth of it, and ten times it"), "{stalled}");
         let held_up = Judgement { trn_loss: 4.759, val_loss: 0.729, ..judged(Course::Stalled, 29) };

@@ -1,8 +1,8 @@
-//! What the epochs of a `fit` say: divergence, a network that fell silent, damage, overfitting, a loss that gets worse or stands
-//! still, underfitting.
+//! What the epochs of a `fit` say: divergence, a network that fell silent, unfit batch norms, damage, overfitting, a loss that gets
+//! worse or stands still, underfitting.
 
 use super::curves::EpochRow;
-use super::evidence::{BY_CHANCE, falls};
+use super::evidence::{BY_CHANCE, ENOUGH_TO_FALL, falls};
 use super::judgement::{Course, Judgement, is_held_up};
 use super::recorder::{FAR_BELOW, risen_from, turning_point};
 
@@ -15,6 +15,10 @@ const BOTH: [f64; 2] = [2.0, 1.5];
 /// .. by this factor, over where the fit began or over one of its own epochs. A new head begins that high, and after a few batches
 /// it still is.
 const RAISED: f64 = 1.3;
+/// An untrained head has a training loss above the constant answer's by up to about this factor ..
+const UNTRAINED: f64 = 3.0;
+/// .. and in small batches, chance raises that of an epoch over that of another by up to about this one.
+const WAVERS: f64 = 1.4;
 /// A loss this near to the constant answer's is one of a network that has nothing to say.
 const NOTHING: f64 = 0.97;
 /// A loss above the constant answer's by this factor is not one of a network that has nothing to say, but of one that is wrong.
@@ -67,6 +71,8 @@ pub struct Against {
     /// Whether the losses of the `fit`'s batches fall: beyond doubt, or by no more than chance explains; `None` where a few batches
     /// do not tell.
     pub falls: Option<bool>,
+    /// Whether there were enough batches for the running statistics of new batch norms to follow them.
+    pub settled: bool,
 }
 
 impl Against {
@@ -75,7 +81,7 @@ impl Against {
     pub fn begun_with(self, batch_losses: &[f64]) -> Self {
         let began = batch_losses.first().copied();
         let first = began.map(|began| began * (BY_CHANCE * scatter_of_logs(batch_losses)).exp());
-        Against { began, first, falls: falls(batch_losses), ..self }
+        Against { began, first, falls: falls(batch_losses), settled: batch_losses.len() >= ENOUGH_TO_FALL, ..self }
     }
 
     /// Whether a loss is as low as that of a network that works may be.
@@ -109,6 +115,9 @@ impl Against {
         if !self.has_numbers(row) {
             return true;
         }
+        if self.keeps_its_loss(epochs, row) {
+            return false;
+        }
         let val = self.judged_loss(row);
         let raised = self.first.is_none_or(|first| row.trn_loss > RAISED * first);
         if self.few {
@@ -119,6 +128,30 @@ impl Against {
         let far = far_alone || (both && (raised || self.has_risen(epochs, row)));
         // A fit that lowers a loss that was far away has not led it there.
         far && self.before.is_none_or(|before| val > before)
+    }
+
+    /// Whether a `fit` of the head kept its training loss near that of an untrained head up to this epoch. The inputs of the head do
+    /// not change with its rate, so a validation loss far above does not come from the rate.
+    fn keeps_its_loss(&self, epochs: &[EpochRow], row: &EpochRow) -> bool {
+        let up_to = || epochs.iter().take_while(|earlier| earlier.epoch <= row.epoch).map(|earlier| earlier.trn_loss);
+        let stays = || {
+            let (lowest, highest) = (up_to().fold(f64::INFINITY, f64::min), up_to().fold(0.0, f64::max));
+            highest <= UNTRAINED * self.constant && row.trn_loss <= WAVERS * lowest
+        };
+        !self.trains_body && self.settled && stays()
+    }
+
+    /// Whether the validation loss is beyond any answer, and neither the rate nor learning by heart explains it: the running
+    /// statistics of the head's batch norms do not fit the validation images. An input that hardly varies in a few training images
+    /// has a running variance near 0, by which a new image is divided.
+    fn has_unfit_norms(&self, epochs: &[EpochRow], row: &EpochRow) -> bool {
+        let far = row.val_loss > FAR * self.constant && self.before.is_none_or(|before| row.val_loss > before);
+        far && row.trn_loss >= self.constant && !row.follows_labels && self.keeps_its_loss(epochs, row)
+    }
+
+    /// Whether the training loss is low enough, or falls clearly enough, to be that of a network that learns its images by heart.
+    fn may_know_by_heart(&self, row: &EpochRow) -> bool {
+        row.trn_loss < self.constant || self.falls == Some(true)
     }
 
     /// Whether training raised its own loss over an earlier epoch's, or the validation loss over that before the fit by more than
@@ -222,6 +255,9 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     if let Some(row) = since(&|row| against.has_one_answer(row)) {
         return found(Course::SameAnswer, row);
     }
+    if let Some(row) = since(&|row| against.has_unfit_norms(epochs, row)) {
+        return found(Course::UnfitNorms, row);
+    }
     let silent = since(&|row| against.says_nothing(row));
     if let Some(row) = silent {
         let earlier = epochs.iter().take_while(|e| e.epoch < row.epoch).any(|e| against.knew(e.val_loss));
@@ -247,7 +283,8 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     }
     let rose = |turn: &&EpochRow| last.val_loss - turn.val_loss > LEAST_TURN * constant;
     if let Some(turn) = turning_point(epochs).filter(rose) {
-        return found(Course::Overfitting, turn);
+        let by_heart = against.may_know_by_heart(last);
+        return found(if by_heart { Course::Overfitting } else { Course::Worsened }, turn);
     }
     let (risen, fell) = (risen_from(epochs).filter(rose), last.evidence.fell);
     let stands = |lowest: &&EpochRow| fell == Some(false) && last.trn_loss > KNEW * lowest.trn_loss;
@@ -308,7 +345,12 @@ pub fn certain(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
             lasts && against.before.is_some_and(half_lost)
         }
         Course::NothingLearned => lasts && against.is_raised(last),
-        Course::FarOff | Course::Worsened | Course::Overfitting | Course::Stalled | Course::Underfitting => false,
+        Course::UnfitNorms
+        | Course::FarOff
+        | Course::Worsened
+        | Course::Overfitting
+        | Course::Stalled
+        | Course::Underfitting => false,
     };
     is_certain.then_some(found)
 }

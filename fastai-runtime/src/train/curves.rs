@@ -13,7 +13,8 @@ pub struct FindCurve {
     pub title: String,
     /// Learning rate of each batch (of the last layer group), increasing.
     pub rates: Vec<f64>,
-    /// Rates of the layer groups as multiples of it, earliest first; empty if all are the same.
+    /// Rates of the layer groups that train as multiples of it, earliest first; in records of earlier versions empty where all are
+    /// the same.
     #[serde(default)]
     pub ratio: Vec<f64>,
     /// Smoothed loss after each batch; as long as `rates`.
@@ -34,7 +35,7 @@ pub struct FitCurve {
     pub step: usize,
     /// The step as the recipe's author reads it.
     pub title: String,
-    /// Learning rate of every batch, one list per layer group, earliest group first.
+    /// Learning rate of every batch, one list per layer group that trains; the last one is the head's.
     pub rates: Vec<Vec<f64>>,
     /// Smoothed training loss after every batch.
     pub losses: Vec<f64>,

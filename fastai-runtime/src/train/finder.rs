@@ -106,7 +106,8 @@ impl Drop for Restore<'_> {
 /// best. Afterwards, weights and running statistics are exactly as before, also after an error or a stop.
 ///
 /// # Errors
-/// Errors of the examples; [`RunError::Stopped`] on a stop request.
+/// Errors of the examples; [`RunError::Stopped`] on a stop request; [`RunError::Supplied`] if the criterion does not give a batch
+/// one number.
 pub fn find_rate(
     learner: &mut Learner,
     examples: &dyn Examples,
@@ -142,7 +143,7 @@ pub fn find_rate(
             let mut rng = Stream::new(seed, "dropout").at(&counters);
             let (grads, value) = guard.learner.gradients(batch.inputs, targets, loss, &mut rng);
             group.add(guard.learner.network(), grads);
-            group_loss += value.read();
+            group_loss += value.read()?;
             found.batches += 1;
             found.images += batch.images.len() as u64;
             if group.batches() < accumulate.max(1) {

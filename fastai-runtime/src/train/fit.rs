@@ -1,6 +1,5 @@
 //! The fit loop.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use fastai_dsl::schedule::Setting;
@@ -244,19 +243,17 @@ impl Fitting<'_> {
     /// Waits for the losses of the last batches, and records them.
     ///
     /// # Errors
-    /// A loss that is not finite.
+    /// A loss that is not one number, or not finite.
     fn read_losses(&mut self, unread: &mut Vec<BatchLoss>) -> Result<(), RunError> {
         let first = self.at.iterations - unread.len() as u64;
         for (batch, loss) in (first..).zip(unread.drain(..)) {
-            let loss = loss.read();
+            let loss = loss.read()?;
             if !loss.is_finite() {
                 self.progress.finish();
                 // Rates of frozen groups have no effect.
-                let trained = self.learner.network().parameters().into_iter().filter(|p| p.trainable && !p.buffer);
-                let groups: BTreeSet<usize> = trained.map(|parameter| parameter.group).collect();
-                let full: Vec<f64> = groups.iter().map(|group| self.plan.lrs[*group]).collect();
-                let (epoch, clip_may_help) = (self.at.epoch, self.plan.descent.may_need_clip(&full));
-                let rates = groups.into_iter().map(|group| self.at.rates[group][batch as usize]).collect();
+                let first = self.learner.first_group();
+                let (epoch, clip_may_help) = (self.at.epoch, self.plan.descent.may_need_clip(&self.plan.lrs[first..]));
+                let rates = self.at.rates[first..].iter().map(|group| group[batch as usize]).collect();
                 return Err(RunError::Diverged { step: None, lost_by: None, loss, epoch, batch, rates, clip_may_help });
             }
             self.at.losses.push(self.at.smoothed.add(loss));

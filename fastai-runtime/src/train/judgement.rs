@@ -15,6 +15,9 @@ pub enum Course {
     SameAnswer,
     /// The losses fell back to those of a constant answer.
     Collapsed,
+    /// The head's training loss stays near that of an untrained head, and the validation loss left the range of any answer: the
+    /// running statistics of the head's batch norms do not fit the validation images.
+    UnfitNorms,
     /// Training the body raised the loss from its first epoch on, on the same images by more than chance explains.
     Damaged,
     /// The losses are those of a constant answer and do not fall.
@@ -22,8 +25,9 @@ pub enum Course {
     /// Training and validation loss are both far above a constant answer's, as an earlier fit left them, or the training
     /// loss is so far above that of the first batch, too, that the rate led it there.
     FarOff,
-    /// Since its lowest epoch the validation loss rose as in [`Overfitting`](Self::Overfitting), the losses of the batches fell by no
-    /// more than chance explains, and the training loss by less than a fifth.
+    /// Since its lowest epoch the validation loss rose as in [`Overfitting`](Self::Overfitting), and the losses of the batches fell by
+    /// no more than chance explains and the training loss by less than a fifth, or the training loss is still not below a constant
+    /// answer's and the losses of the batches do not fall beyond doubt.
     Worsened,
     /// Since its lowest epoch the validation loss rose, on the same images by more than chance explains (p < 0.01 in an exchange
     /// test), by half for three epochs or in three that each raised it, or by a fifth in a steady rise, while the training loss fell
@@ -48,9 +52,9 @@ impl Course {
         )
     }
 
-    /// Whether it leaves nothing of what the weights knew.
+    /// Whether it leaves a network that knows nothing of new images.
     pub fn loses_weights(self) -> bool {
-        matches!(self, Course::Diverged | Course::SameAnswer | Course::Collapsed)
+        matches!(self, Course::Diverged | Course::SameAnswer | Course::Collapsed | Course::UnfitNorms)
     }
 
     /// Whether it leaves weights of which the course `later` tells nothing else.
@@ -110,15 +114,22 @@ mod tests {
     #[test]
     fn a_lost_network_explains_what_is_found_in_it_later() {
         let explained = |course: Course| {
-            let all =
-                [Course::Diverged, Course::SameAnswer, Course::Collapsed, Course::Damaged, Course::NothingLearned];
+            let all = [
+                Course::Diverged,
+                Course::SameAnswer,
+                Course::Collapsed,
+                Course::UnfitNorms,
+                Course::Damaged,
+                Course::NothingLearned,
+            ];
             let rest = [Course::FarOff, Course::Worsened, Course::Overfitting, Course::Stalled, Course::Underfitting];
             all.into_iter().chain(rest).filter(|later| course.explains(*later)).collect::<Vec<_>>()
         };
-        let after_collapse = [Course::Collapsed, Course::NothingLearned];
+        let after_collapse = [Course::Collapsed, Course::UnfitNorms, Course::NothingLearned];
         assert_eq!(explained(Course::Collapsed), after_collapse);
         assert_eq!(explained(Course::Diverged)[..2], [Course::Diverged, Course::SameAnswer]);
         assert_eq!(explained(Course::Diverged)[2..], after_collapse);
+        assert_eq!(explained(Course::UnfitNorms), after_collapse[1..]);
         // Each fit damages by its own rates, and the next one may learn.
         assert!(explained(Course::Damaged).is_empty() && explained(Course::NothingLearned).is_empty());
     }

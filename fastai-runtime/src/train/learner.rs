@@ -15,7 +15,7 @@ use super::optimizer::{Descent, GroupRates, Optimizer, gradient_norm};
 use super::parts::{ScaledLoss, features_in_parts, gradients_in_parts};
 use crate::data::Traversal;
 use crate::device::{HalfFloat, Readings};
-use crate::error::Reached;
+use crate::error::{Reached, SuppliedError};
 use crate::models::Network;
 use crate::progress::Watch;
 use crate::{RunError, device};
@@ -26,8 +26,14 @@ pub struct BatchLoss(Tensor<1>);
 
 impl BatchLoss {
     /// Waits for the loss.
-    pub fn read(self) -> f64 {
-        f64::from(self.0.into_scalar::<f32>())
+    ///
+    /// # Errors
+    /// A criterion that does not give the batch one number.
+    pub fn read(self) -> Result<f64, SuppliedError> {
+        match self.0.dims() {
+            [1] => Ok(f64::from(self.0.into_scalar::<f32>())),
+            [numbers] => Err(SuppliedError::BatchLoss { numbers }),
+        }
     }
 }
 
@@ -75,6 +81,12 @@ impl Learner {
         let groups: HashMap<ParamId, usize> = parameters.map(|p| (p.id, p.group)).collect();
         self.scale = self.network().half().is_some_and(HalfFloat::overflows).then(LossScale::default);
         descent.optimizer(groups)
+    }
+
+    /// The first layer group, from 0, in which anything trains: no rate has an effect on earlier ones.
+    pub(crate) fn first_group(&self) -> usize {
+        let trained = self.network().parameters().into_iter().filter(|p| p.trainable && !p.buffer);
+        trained.map(|parameter| parameter.group).min().unwrap_or(0)
     }
 
     /// Passes the images of each batch through the body in so many parts, from 1, which takes that much less memory and, where the
@@ -157,7 +169,8 @@ impl Learner {
         let (grads, loss) = trial.gradients(inputs, targets, loss, rng);
         // A device reports what went wrong with a result when the result is read: the loss tells of the forward pass alone.
         gradient_norm(trial.network(), &grads);
-        loss.read();
+        // What is wrong with the loss itself, the step that counts says.
+        drop(loss.read());
     }
 
     /// Performs a step of the optimizer, unless scaled gradients overflowed.

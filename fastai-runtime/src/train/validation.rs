@@ -67,7 +67,7 @@ pub(super) fn evaluate(
 ) -> Result<ValidationResult, RunError> {
     let logits = learner.logits_of(network, set.examples, &Traversal::Plain, "images, validation", watch)?;
     let losses = set.loss.of_each(&logits)?;
-    let (loss, truth) = (set.loss.of_set(&losses), set.loss.truth());
+    let (loss, truth) = (set.loss.of_set(&losses)?, set.loss.truth());
     let probabilities = Probabilities::of_logits(truth.task(), logits, network.classes());
     let metrics = metrics.iter().map(|m| (m.column(), m.value(&probabilities, truth))).collect();
     let (alike, follows_labels) = (are_alike(&probabilities, truth), follow_labels(&probabilities, truth));

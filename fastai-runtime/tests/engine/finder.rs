@@ -43,6 +43,8 @@ fn the_finder_sweeps_the_rates_of_layer_groups_in_a_ratio() {
         sweep.map(|batch| (batch.loss, batch.rates.clone())).unzip::<f64, Vec<f64>, Vec<_>, Vec<_>>()
     };
     let (frozen, _) = losses("frozen", "freeze(); lr_find(or = 0.01, iters = 12, end = 0.1);");
+    let (_, alike) = losses("alike", "unfreeze(); lr_find(or = 0.01, iters = 12, end = 0.1);");
+    assert_eq!(alike[0], [1e-5; 3]);
     let (still, _) =
         losses("still", "unfreeze(); lr_find(or = 0.01, iters = 12, end = 0.1, ratio = [1e-30, 1e-30, 1]);");
     let (moving, rates) =

@@ -334,7 +334,7 @@ fn a_single_label_run_tells_its_story() {
     let (summary, record) = cats();
     let base = tempfile::tempdir().unwrap();
     let mut folder = RunFolder::create(Some(&base.path().join("run")), &summary.name).unwrap();
-    folder.write_recipe(&summary.recipe).unwrap();
+    folder.write_recipe(&summary.recipe, summary.seed).unwrap();
     for fit in &record.fits {
         for row in &fit.epochs {
             folder.append_epoch(fit.step, row).unwrap();
@@ -394,7 +394,7 @@ fn a_single_label_run_tells_its_story() {
     assert_eq!(files, want);
     let history = std::fs::read_to_string(folder.path().join("history.csv")).unwrap();
     assert_eq!(history.lines().count(), 1 + 2 + 3 + 7);
-    assert_eq!(history.lines().next(), Some("stage,epoch,trn_loss,val_loss,accuracy,seconds"));
+    assert_eq!(history.lines().next(), Some("step,epoch,trn_loss,val_loss,accuracy,seconds"));
 }
 
 #[test]

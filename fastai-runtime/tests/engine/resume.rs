@@ -374,6 +374,30 @@ fn what_is_damaged_or_swapped_is_named() {
     assert!(held("recipe.recipe").is_file());
 }
 
+#[test]
+fn the_recipe_in_the_folder_names_the_seed_of_the_options_and_goes_on() {
+    let chips = Chips::new(30);
+    let recipe = chips.tags("fit(0.05, 1); fit(0.01, 2);", "", "");
+    let seeded = |name: &str| RunOptions { seed: Some(7), ..chips.options(name) };
+    let whole = run(&recipe, &seeded("whole"), &mut Silent).unwrap();
+    let (options, folder) = (seeded("parts"), chips.path().join("parts"));
+    run(&recipe, &options, &mut StopAt::new(&options, bar(4))).map(drop).unwrap_err();
+    let kept = || std::fs::read_to_string(folder.join("recipe.recipe")).unwrap();
+    let text = kept();
+    assert!(text.contains("\n    seed: 7,\n"), "{text}");
+    let again = |text: &str| resume(&chips::recipe(text), &folder, &chips.options("x"), &mut Silent);
+    let error = again(&text.replace("seed: 7", "seed: 8")).map(drop).unwrap_err().to_string();
+    assert!(error.contains("the recipe differs") && error.contains("+ seed: 8,"), "{error}");
+    again(&text).unwrap();
+    // The recipe in their headers is the one without the seed.
+    let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
+    assert!(model(&whole.folder) == model(&folder) && kept() == text);
+    for same in [&text, &recipe.to_string()] {
+        let error = again(same).map(drop).unwrap_err().to_string();
+        assert!(error.contains("is complete") && !error.contains("not what is asked for"), "{error}");
+    }
+}
+
 /// Warnings to one, bars to the other.
 struct Both<'a>(&'a mut Warnings, &'a mut dyn Progress);
 

@@ -80,7 +80,8 @@ fn run(case: &str, truth: Truth, wd: f64, clip: Option<f64>) {
         let x = Tensor::from_data(TensorData::new(x, [images.len(), FEATURES]), &device);
         let rates = GroupRates { lrs: vec![f64::from(lr); 3], wds: vec![wd; 3], momentum: 0.9 };
         let mut rng = Stream::new(0, "dropout").at(&[step as u64]);
-        losses.push(learner.step(&mut *sgd, Inputs::Features(x), images, &loss, &rates, &mut rng).read() as f32);
+        let loss = learner.step(&mut *sgd, Inputs::Features(x), images, &loss, &rates, &mut rng);
+        losses.push(loss.read().unwrap() as f32);
     }
     let same = |got: &[f32], bound: f64, name: &str| {
         let what = format!("{case}.{name}");

@@ -22,7 +22,7 @@ fn stepped(network: &Network, images: &Tensor<4>, parts: usize, device: &Device)
     let rows: Vec<usize> = (0..BATCH).collect();
     let mut rng = Stream::new(3, "test").at(&[]);
     let loss = learner.step(&mut *optimizer, Inputs::Images(images.clone()), &rows, &loss, &rates, &mut rng);
-    (tensors(learner.network()), loss.read() as f32)
+    (tensors(learner.network()), loss.read().unwrap() as f32)
 }
 
 /// Dropout, stochastic depth and the head's batch norms included.

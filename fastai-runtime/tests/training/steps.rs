@@ -136,7 +136,7 @@ fn trains(name: &str, case: &Case) {
         let rows: Vec<usize> = (first..first + BATCH).collect();
         let inputs = Inputs::Images(images(&rows, &device));
         let mut rng = Stream::new(0, "dropout").at(&[step as u64]);
-        let got = learner.step(&mut *optimizer, inputs, &rows, &loss, &rates, &mut rng).read();
+        let got = learner.step(&mut *optimizer, inputs, &rows, &loss, &rates, &mut rng).read().unwrap();
         let error = (got - want).abs() / want.abs().max(1.0);
         device::within(error, 1e-3, &format!("{name}: loss of step {step}")).unwrap();
     }

@@ -44,7 +44,7 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
         step: index,
         title: summary.text.clone(),
         rates: found.rates,
-        ratio: find.ratio.clone(),
+        ratio: ratio(session, find),
         losses: found.losses,
         batch_losses: found.batch_losses,
         suggestion: found.suggestion.map(|s| s.rate),
@@ -58,11 +58,13 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
             let said = format!("lr_find suggests {} ({})", short(rate), suggestion.chosen_by(find.suggest));
             session.note(match basis {
                 Basis::Fall => said,
-                Basis::Rise => format!(
-                    "{said}: the loss falls nowhere clearly, as is usual once the head has trained, so what counts is the \
-                     rate from which it rises; see {}",
-                    plot.display()
-                ),
+                Basis::Rise => {
+                    let usual = if head_has_trained(session, index) { ", as is usual once the head has trained" } else { "" };
+                    format!(
+                        "{said}: the loss falls nowhere clearly{usual}, so what counts is the rate from which it rises; see {}",
+                        plot.display()
+                    )
+                }
             });
             rate
         }
@@ -94,6 +96,19 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
     };
     session.summary.found_rates.push(rate);
     Ok(())
+}
+
+/// The rates of the layer groups that train as multiples of the swept one.
+fn ratio(session: &Session<'_>, find: &LrFind) -> Vec<f64> {
+    let (groups, first) = (session.learner.network().groups(), session.learner.first_group());
+    let ratio = if find.ratio.is_empty() { vec![1.0; groups] } else { find.ratio.clone() };
+    ratio[first..].to_vec()
+}
+
+/// Whether a `fit` before step `index` trained the head that the network has there.
+fn head_has_trained(session: &Session<'_>, index: usize) -> bool {
+    let before = session.stages[..index].iter().rev().map(|stage| &stage.step);
+    before.take_while(|step| !matches!(step, Step::Head(_))).any(Step::is_fit)
 }
 
 /// The head's full learning rate in the last `fit` before step `index`.

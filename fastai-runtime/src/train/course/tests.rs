@@ -37,6 +37,7 @@ const CLASSES: Against = Against {
     followed: false,
     few: false,
     falls: Some(true),
+    settled: false,
 };
 
 /// The course of `(trn_loss, val_loss)` per epoch with two classes.
@@ -251,6 +252,49 @@ fn losses_far_above_a_constant_answers_are_no_want_of_epochs() {
     assert_eq!(of(&[(2.506, 3.197), (2.3, 2.6)], Some(4.233)).map(|j| j.0), Some(Course::Underfitting), "it falls");
     let followed = Against { followed: true, ..against(Some(4.233)) };
     assert_eq!(judge(&rows(&[(2.506, 3.197)]), followed), None);
+}
+
+#[test]
+fn a_rate_is_not_blamed_for_batch_norms_that_do_not_fit_new_images() {
+    // Heads on the features of 60 photos, in batches of 3 or 8; PyTorch's validation losses rise in the same way.
+    let against = |first, before| Against { first: Some(first), falls: Some(false), settled: true, before, ..CLASSES };
+    let of = |against: Against, losses: &[(f64, f64)]| {
+        let mut rows = rows(losses);
+        rows.iter_mut().for_each(|row| row.evidence.fell = Some(false));
+        judge(&rows, against).map(|j| (j.course, j.epoch))
+    };
+    let both = |trn: [f64; 8], val: [f64; 8]| trn.into_iter().zip(val).collect::<Vec<_>>();
+    // Photos of 32 pixels at a rate of 1e-8; the first of the batches had a loss of 0.04.
+    let small = both(
+        [1.176, 1.307, 1.378, 1.508, 1.561, 1.453, 1.544, 1.417],
+        [1.781, 5.829, 15.585, 40.085, 91.204, 143.491, 178.959, 177.126],
+    );
+    assert_eq!(of(against(0.24, None), &small), Some((Course::UnfitNorms, 2)));
+    assert_eq!(of(against(0.24, None), &small[..2]), Some((Course::Stalled, 1)));
+    assert_eq!(named(&rows(&small), against(0.24, None)), None, "the statistics may come back");
+    // The fits that go on with that head.
+    assert_eq!(of(against(0.3, Some(17.497)), &[(1.316, 40.943), (1.135, 95.797)]), Some((Course::UnfitNorms, 0)));
+    assert_ne!(of(against(0.3, Some(187.7)), &[(1.288, 184.43), (1.137, 176.42)]).map(|j| j.0), Some(Course::Diverged));
+    // Photos of 64 pixels at 1e-8: the smoothed loss of the first eight batches was high by chance, and nothing is known by heart.
+    let larger = both(
+        [1.848, 1.765, 1.654, 1.558, 1.488, 1.480, 1.528, 1.469],
+        [2.600, 2.799, 3.246, 4.322, 6.223, 9.435, 14.289, 20.907],
+    );
+    assert_eq!(of(against(3.7, None), &larger), Some((Course::UnfitNorms, 6)));
+    assert_eq!(of(against(3.7, None), &larger[..5]), Some((Course::Worsened, 0)));
+    // A rate of 1, at which training raises its own loss, and one of the body, whose output changes with its rate.
+    let high = both(
+        [1.063, 1.364, 1.542, 1.518, 1.724, 1.864, 2.010, 1.734],
+        [3.774, 7.880, 13.124, 15.107, 17.691, 26.926, 25.363, 29.778],
+    );
+    assert_eq!(of(against(1.2, None), &high).map(|j| j.0), Some(Course::Diverged));
+    let body = Against { trains_body: true, ..against(0.24, None) };
+    assert_eq!(of(body, &small).map(|j| j.0), Some(Course::Diverged));
+    // Known by heart, or right in spite of some losses, which the statistics do not explain or do not spoil.
+    assert_ne!(of(against(1.2, None), &[(0.9, 2.7), (0.57, 31.7)]).map(|j| j.0), Some(Course::UnfitNorms));
+    let mut right = rows(&small);
+    right.iter_mut().for_each(|row| row.follows_labels = true);
+    assert_ne!(judge(&right, against(0.24, None)).map(|j| j.course), Some(Course::UnfitNorms));
 }
 
 #[test]

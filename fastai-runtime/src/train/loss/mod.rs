@@ -31,7 +31,7 @@ use crate::metrics::{Probabilities, Truth, mean};
 /// All methods may panic if `truth` belongs to a task that the criterion does not support.
 pub trait Criterion: Debug + Send + Sync {
     /// Mean loss `[1]` of logits `[batch, output]`, in training. `targets` are the rows of `truth` that belong to the batch,
-    /// with the shares of mixed images.
+    /// with the shares of mixed images. A run fails if there is not one number.
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1>;
 
     /// The loss of each image alone, of logits `[image, output]`, in double precision, without smoothing and mixing: as many
@@ -40,13 +40,13 @@ pub trait Criterion: Debug + Send + Sync {
     fn of_images(&self, logits: &[f32], truth: &Truth) -> Vec<f64>;
 
     /// Mean loss of all images in `truth`, from the `losses` that [`of_images`](Self::of_images) gives them. The default is their
-    /// plain mean; a criterion that weighs images overrides it.
+    /// plain mean; a criterion that weighs images overrides it. A run or a measurement fails if it is NaN for finite losses.
     fn of_set(&self, losses: &[f64], _truth: &Truth) -> f64 {
         mean(losses)
     }
 
     /// Mean loss of predictions that are probabilities already, such as the mean of several predictions. The default is the
-    /// loss of the logits that have these probabilities.
+    /// loss of the logits that have these probabilities. NaN is an error as in [`of_set`](Self::of_set).
     fn of_predictions(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
         let task = truth.task();
         let logits = logits_of(predicted, self.is_of_softmax(task), task);
@@ -142,23 +142,28 @@ impl Loss {
     /// mixing.
     ///
     /// # Errors
-    /// Those of [`of_each`](Self::of_each).
+    /// Those of [`of_each`](Self::of_each) and [`of_set`](Self::of_set).
     pub fn of_all(&self, logits: &[f32]) -> Result<f64, SuppliedError> {
-        Ok(self.of_set(&self.of_each(logits)?))
+        self.of_set(&self.of_each(logits)?)
     }
 
     /// Mean loss over the whole set, from what [`of_each`](Self::of_each) says of it.
-    pub fn of_set(&self, losses: &[f64]) -> f64 {
-        self.criterion.of_set(losses, &self.truth)
+    ///
+    /// # Errors
+    /// A criterion whose mean of finite losses is NaN.
+    pub fn of_set(&self, losses: &[f64]) -> Result<f64, SuppliedError> {
+        sound("of_set", losses, self.criterion.of_set(losses, &self.truth))
     }
 
     /// Mean loss over the whole set, from predictions that are probabilities already, or numbers.
     ///
     /// # Errors
-    /// Those of [`of_each`](Self::of_each).
+    /// Those of [`of_all`](Self::of_all), and NaN in place of the mean.
     pub fn of_predictions(&self, predicted: &Probabilities) -> Result<f64, SuppliedError> {
-        self.of_each_prediction(predicted)?;
-        Ok(self.criterion.of_predictions(predicted, &self.truth))
+        let losses = self.of_each_prediction(predicted)?;
+        // The default takes the mean by `of_set`, which is then the method to put right.
+        self.of_set(&losses)?;
+        sound("of_predictions", &losses, self.criterion.of_predictions(predicted, &self.truth))
     }
 
     /// The loss of each image alone, from logits as for [`of_all`](Self::of_all). With class weights, their mean is not that of
@@ -190,6 +195,14 @@ impl Loss {
         let task = self.truth.task();
         self.of_each(&logits_of(predicted, self.criterion.is_of_softmax(task), task))
     }
+}
+
+/// The mean that a criterion's `method` makes of `losses`; if they are not finite, it may be NaN, too.
+fn sound(method: &'static str, losses: &[f64], mean: f64) -> Result<f64, SuppliedError> {
+    if mean.is_nan() && losses.iter().all(|loss| loss.is_finite()) {
+        return Err(SuppliedError::MeanLossNaN { method, images: losses.len() });
+    }
+    Ok(mean)
 }
 
 /// The mean of the losses of images that count by the weights of their classes, if there are any; 0 where none counts.
@@ -332,11 +345,13 @@ mod tests {
         assert_eq!(loss.of_each(&LOGITS).unwrap(), [4.0, 1.0, 0.25, 900.0, 0.0, 3600.0]);
     }
 
-    /// Gives each image this many numbers, all of them `loss`.
+    /// Gives each image this many numbers, all of them `loss`, and sets of them these means.
     #[derive(Debug)]
     struct Wrong {
         numbers: usize,
         loss: f64,
+        of_set: f64,
+        of_predictions: f64,
     }
 
     impl Criterion for Wrong {
@@ -346,8 +361,11 @@ mod tests {
         fn of_images(&self, _: &[f32], truth: &Truth) -> Vec<f64> {
             vec![self.loss; self.numbers * truth.len()]
         }
+        fn of_set(&self, _: &[f64], _: &Truth) -> f64 {
+            self.of_set
+        }
         fn of_predictions(&self, _: &Probabilities, _: &Truth) -> f64 {
-            self.loss
+            self.of_predictions
         }
     }
 
@@ -355,7 +373,7 @@ mod tests {
     fn a_loss_without_a_number_for_each_image_is_an_error_wherever_it_is_taken() {
         let predicted = Probabilities::new(vec![0.5; 6], 1);
         let taken = |numbers, loss, logits: &[f32]| {
-            let criterion = Arc::new(Wrong { numbers, loss });
+            let criterion = Arc::new(Wrong { numbers, loss, of_set: loss, of_predictions: loss });
             let loss = Loss::of_criterion(Truth::Values(vec![0.0; 6]), criterion);
             [
                 loss.of_each(logits).map(drop),
@@ -373,5 +391,19 @@ mod tests {
         assert_eq!(taken(1, f64::NAN, &LOGITS), [(); 4].map(|()| Err(nan.clone())));
         // Of a network that has lost the numbers, others say so.
         assert_eq!(taken(1, f64::NAN, &[f32::NAN; 6])[..2], [Ok(()), Ok(())]);
+    }
+
+    #[test]
+    fn a_mean_of_finite_losses_is_a_number() {
+        let predicted = Probabilities::new(vec![0.5; 6], 1);
+        let taken = |loss, of_set, of_predictions| {
+            let criterion = Arc::new(Wrong { numbers: 1, loss, of_set, of_predictions });
+            let loss = Loss::of_criterion(Truth::Values(vec![0.0; 6]), criterion);
+            [loss.of_all(&LOGITS).map(drop), loss.of_predictions(&predicted).map(drop)]
+        };
+        let nan = |method| Err(SuppliedError::MeanLossNaN { method, images: 6 });
+        assert_eq!(taken(0.25, f64::NAN, 0.25), [nan("of_set"), nan("of_set")]);
+        assert_eq!(taken(0.25, 0.25, f64::NAN), [Ok(()), nan("of_predictions")]);
+        assert_eq!(taken(f64::INFINITY, f64::NAN, f64::NAN), [Ok(()), Ok(())]);
     }
 }
