@@ -180,8 +180,8 @@ const OF_KIND: [&str; 4] = ["E0206", "E0301", "E0303", "E0307"];
 fn goes_elsewhere(key: &Key, value: &str, help: &str) -> bool {
     // `let` goes before the step, and gives the name the value of one's choice.
     help.starts_with("bind `")
-        // `average` names two models: one that is saved before it goes beside this one.
-        || (key.name == "names" && (help.starts_with("another model beside it: ") || value == "[cat]"))
+        // `average` names two models: one that is saved before it goes beside the one of this list.
+        || (key.name == "names" && (help.starts_with("another model beside it: ") || value.starts_with('[')))
         // The nearest number in the range is smaller than the images of this recipe.
         || (key.name == "resize_to" && value == "0.3")
         // A number by itself is none of the four that `ps` are.
