@@ -70,6 +70,12 @@ impl State {
         }
     }
 
+    /// The first of that many layer groups, from 0, that trains: the head's on cached activations.
+    pub fn first_trained(&self, groups: usize) -> usize {
+        let head = groups.saturating_sub(1);
+        if self.body == BodyState::Precomputed { head } else { self.first_trainable.min(head) }
+    }
+
     /// Describes which of that many layer groups train: `the last 2 of 3 layer groups, on images`.
     pub fn trains(&self, groups: usize) -> String {
         match (self.body, groups - self.first_trainable.min(groups)) {
@@ -162,11 +168,7 @@ impl Stage {
         // The sum of the gradients of several batches, and the average of the weights.
         let averages = recipe.ema().is_some() || matches!(&self.step, Step::Fit(Fit { swa: Some(_), .. }));
         let more = u64::from(recipe.accumulate() > 1) + u64::from(averages);
-        let first = if self.state.body == BodyState::Precomputed {
-            groups.len().checked_sub(1)?
-        } else {
-            self.state.first_trainable
-        };
+        let first = self.state.first_trained(groups.len());
         groups.iter().enumerate().try_fold(0, |sum, (i, group)| {
             let copies = if i >= first { 2 + more + recipe.optimizer().state_tensors() } else { 1 };
             Some(sum + 4 * copies * group.parameters?)

@@ -393,7 +393,7 @@ mod tests {
 
         let column = SuppliedError::Column { column: "seconds".into(), taken: vec!["step".into(), "seconds".into()] };
         let (text, error) = (column.to_string(), RunError::from(column));
-        assert!(text.ends_with("needs another name in `column`: the table has stage, seconds"), "{text}");
+        assert!(text.ends_with("needs another name in `column`: the table has step, seconds"), "{text}");
         assert_eq!(error.to_string(), text);
         assert!(error.source().is_none());
     }

@@ -433,7 +433,7 @@ fn a_fit_ends_early_where_nothing_improves() {
         };
         (patience + 1..=losses.len()).find(|n| ended(*n))
     };
-    let (first, second) = (losses("0,"), losses("1,"));
+    let (first, second) = (losses("1,"), losses("2,"));
     assert_eq!(tired(&first, 2), Some(first.len()), "{first:?}");
     assert!(first.len() < 60);
     // Cycles of 1, 2, 4 .. epochs end after 1, 3, 7 ..

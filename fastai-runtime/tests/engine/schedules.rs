@@ -112,8 +112,9 @@ fn are_equal(optimizer: &str, trained: Trained) -> [bool; SCHEDULES.len()] {
         stops += 1;
     });
     assert_eq!(stops, SCHEDULES.len(), "{optimizer}, {}: each fit is stopped once", trained.name());
-    let rows = |run: &Path, stage: usize| -> Vec<String> {
-        history(run).into_iter().filter(|row| row.starts_with(&format!("{stage},"))).collect()
+    // The table counts the steps from 1.
+    let rows = |run: &Path, index: usize| -> Vec<String> {
+        history(run).into_iter().filter(|row| row.starts_with(&format!("{},", index + 1))).collect()
     };
     std::array::from_fn(|number| {
         let model = |run: &Path| std::fs::read(run.join(format!("models/fit_{number}.safetensors"))).unwrap();

@@ -116,7 +116,8 @@ impl Server {
             })),
             "textDocument/hover" => Ok(self.at(parameters, |text, at| {
                 let word = place::word(text, at);
-                match explain::page(&text[word.clone()]) {
+                let page = bound(text, &text[word.clone()]).map_or_else(|| explain::page(&text[word.clone()]), Ok);
+                match page {
                     Ok(page) => json!({
                         "contents": { "kind": "plaintext", "value": page },
                         "range": place::range(text, word),
@@ -193,6 +194,18 @@ fn published(uri: &str, findings: Vec<Value>) -> Value {
     json!({ "jsonrpc": "2.0", "method": "textDocument/publishDiagnostics", "params": parameters })
 }
 
+/// What a recipe's text binds a name to: its `let`, or the head of its `for`.
+fn bound(text: &str, name: &str) -> Option<String> {
+    let binds = |begins: &str, is: &str, ends: char| {
+        let found = text.match_indices(begins).map(|(at, _)| &text[at..]).find(|rest| {
+            let behind = rest[begins.len()..].trim_start().strip_prefix(name);
+            behind.is_some_and(|behind| behind.trim_start().starts_with(is))
+        })?;
+        found.split(ends).next().map(|bound| bound.trim_end().to_string())
+    };
+    binds("let ", "=", ';').or_else(|| binds("for ", "in ", '{'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +232,14 @@ mod tests {
     }
 
     const QUICKSTART: &str = include_str!("../../../examples/quickstart.recipe");
+
+    #[test]
+    fn a_bound_name_is_shown_with_its_value() {
+        let text = "train: { let lr  = lr_find(or = 1e-2); for size in [64, 128] { resize(size); fit(lr, 1); } }";
+        assert_eq!(bound(text, "lr").as_deref(), Some("let lr  = lr_find(or = 1e-2)"));
+        assert_eq!(bound(text, "size").as_deref(), Some("for size in [64, 128]"));
+        assert_eq!((bound(text, "l"), bound(text, "fit")), (None, None));
+    }
 
     #[test]
     fn a_session_has_findings_pages_and_completions() {

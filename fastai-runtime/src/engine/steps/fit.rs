@@ -17,8 +17,8 @@ use crate::progress::Watch;
 use crate::random::{Stream, bits};
 use crate::report::{FitSetting, body_lost, fit_before, inherited, lost_before};
 use crate::train::{
-    self, Against, BestBy, Ending, EpochRow, FEWEST_TO_JUDGE, FitCurve, FitPlan, FitResult, Learner, MeanResult,
-    Patience, Validation, turning_point,
+    self, Against, BestBy, Ending, EpochRow, FEWEST_TO_JUDGE, FitCurve, FitPlan, FitResult, MeanResult, Patience,
+    Validation, turning_point,
 };
 
 pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Result<(), RunError> {
@@ -77,7 +77,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     session.record.fits.push(FitCurve {
         step: index,
         title: summary.text.clone(),
-        rates: of_trained(result.rates, &session.learner),
+        rates: session.of_trained(result.rates, index),
         losses: result.losses,
         batch_losses: result.batch_losses,
         ends: result.ends,
@@ -109,19 +109,19 @@ impl Session<'_> {
         rates(self, &self.stages[index]).is_ok_and(|rates| descent(self.recipe).may_need_clip(&rates))
     }
 
+    /// The rates of the layer groups that step `index` trains, of those of all groups.
+    fn of_trained(&self, mut rates: Vec<Vec<f64>>, index: usize) -> Vec<Vec<f64>> {
+        rates.drain(..self.stages[index].state.first_trained(rates.len()));
+        rates
+    }
+
     /// Records what a step reached before it failed, unless that is nothing.
     fn record_failed(&mut self, mut curve: FitCurve) {
-        curve.rates = of_trained(curve.rates, &self.learner);
+        curve.rates = self.of_trained(curve.rates, curve.step);
         if !curve.losses.is_empty() || !curve.epochs.is_empty() {
             self.record.fits.push(curve);
         }
     }
-}
-
-/// The rates of the layer groups that train, of those of all groups.
-fn of_trained(mut rates: Vec<Vec<f64>>, learner: &Learner) -> Vec<Vec<f64>> {
-    rates.drain(..learner.first_group().min(rates.len()));
-    rates
 }
 
 /// Whether there are too few validation images to judge by their loss.

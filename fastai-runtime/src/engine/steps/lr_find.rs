@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use fastai_dsl::{Base, BodyState, LrFind, Step};
+use fastai_dsl::{Base, BodyState, LrFind, Stage, Step};
 
 use super::{Running, descent, mixing, precompute, timed};
 use crate::RunError;
@@ -44,7 +44,7 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
         step: index,
         title: summary.text.clone(),
         rates: found.rates,
-        ratio: ratio(session, find),
+        ratio: ratio(find, stage, session.learner.network().groups()),
         losses: found.losses,
         batch_losses: found.batch_losses,
         suggestion: found.suggestion.map(|s| s.rate),
@@ -99,10 +99,9 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
 }
 
 /// The rates of the layer groups that train as multiples of the swept one.
-fn ratio(session: &Session<'_>, find: &LrFind) -> Vec<f64> {
-    let (groups, first) = (session.learner.network().groups(), session.learner.first_group());
+fn ratio(find: &LrFind, stage: &Stage, groups: usize) -> Vec<f64> {
     let ratio = if find.ratio.is_empty() { vec![1.0; groups] } else { find.ratio.clone() };
-    ratio[first..].to_vec()
+    ratio[stage.state.first_trained(groups)..].to_vec()
 }
 
 /// Whether a `fit` before step `index` trained the head that the network has there.

@@ -12,7 +12,7 @@ mod tta;
 
 use std::time::Instant;
 
-use fastai_dsl::{BodyState, Recipe, Stage, Step};
+use fastai_dsl::{Recipe, Stage, Step};
 
 use super::session::Session;
 use crate::RunError;
@@ -41,7 +41,7 @@ impl Session<'_> {
             self.progress.stage(index, count, &title(&stage));
             let started = Instant::now();
             let trains = stage.step.trains();
-            let body = stage.state.body != BodyState::Precomputed && stage.state.first_trainable + 1 < groups;
+            let body = stage.state.first_trained(groups) + 1 < groups;
             let mut summary = StageSummary {
                 step: index,
                 kind: stage.step.kind(),
