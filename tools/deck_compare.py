@@ -42,11 +42,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import torchvision
-from deck_drawn import Drawn, error_of, losses_of, paired_table
+from deck_drawn import Drawn, losses_of, paired_table
 from deck_own import VIEWS, OwnDraws
 from places import PROGRAM, SQUEEZENET
 from reference_models import Lite
-from run_recipe import metric_of, run_recipe, usage_of
+from run_recipe import error_of, metric_of, run_recipe, usage_of
 from torch import nn
 from torch_side import batches, factors, pooled, weights_of
 

@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 import torch
+from run_recipe import error_of
 from torch import nn
 from torch_side import batches, head
 
@@ -120,10 +121,6 @@ def apart(both):
         sys.exit(f"a fit has {len(here)} batches here and {len(there)} in PyTorch")
     relative = [abs(a - b) / abs(a) for a, b in zip(here, there)]
     return [max(relative[:count]) for count in (*FIRST, None)]
-
-
-def error_of(values):
-    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
 def paired_table(stages, found):

@@ -3,9 +3,10 @@
 Stages: `head` on cached activations (--epochs epochs in one cosine cycle), then `body`, which is everything with rates in the
 ratio .01 : .1 : 1 (one cycle of one epoch, batch norms frozen), and `scratch`, the whole network from random weights (--epochs
 epochs in one cycle), each from the same weights with every rate of the sweep. A rate's score is the mean metric of the
-validation images over the seeds. `best` are the rates of the sweep whose scores are within a standard error of the best score,
-and the factor is how far the suggestion is above the nearest of these rates (below 1: below it); 1 is between two neighbours that are both among them. The scores of the sweep
-and their standard error follow.
+validation images over the seeds. Runs of a seed share the head and the order of images, so rates are compared seed by seed:
+`best` are the rates whose score is below the best one by no more than the standard error of that difference. The factor is how
+far the suggestion is above the nearest of these rates (below 1: below it); 1 is between two neighbours that are both among them.
+The scores of the sweep follow, with that standard error.
 
 DATA holds `dogscats/{train,valid}`, `dogbreed/{labels.csv,train}` and `ucmerced/{train_v2.csv,train-jpg}`; the chips of the
 quickstart are in the repository. FASHION is a folder that fashion_mnist.py wrote; its first images are taken.
@@ -23,7 +24,7 @@ import statistics
 import tempfile
 
 from places import GLOBE
-from run_recipe import metric_of, run_recipe, usage_of
+from run_recipe import error_of, metric_of, run_recipe, usage_of
 
 HEAD_RATES = [0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316, 1.0]
 BODY_RATES = [0.0001, 0.000316, 0.001, 0.00316, 0.01, 0.0316, 0.1]
@@ -99,14 +100,13 @@ class Bench:
     @staticmethod
     def table(score, suggest, rates, seeds):
         scores = {rate: [score(rate, seed) for seed in seeds] for rate in rates}
-        means = {rate: statistics.mean(values) for rate, values in scores.items()}
-        spread = [statistics.stdev(values) for values in scores.values() if len(values) > 1]
-        error = statistics.mean(spread) / math.sqrt(len(seeds)) if spread else 0.0
-        top_rate, top = max(means.items(), key=lambda item: item[1])
-        good = [rate for rate in rates if means[rate] >= top - error]
+        top_rate = max(rates, key=lambda rate: statistics.mean(scores[rate]))
+        gaps = {rate: [top - score for top, score in zip(scores[top_rate], scores[rate])] for rate in rates}
+        errors = {rate: error_of(gap) for rate, gap in gaps.items()}
+        good = [rate for rate in rates if rate == top_rate or statistics.mean(gaps[rate]) <= errors[rate]]
         found = [suggest(seed) for seed in seeds]
         suggested = {rule: [rates[i] for rates in found] for i, rule in enumerate(RULES)}
-        return {"scores": scores, "good": good, "top_rate": top_rate, "top": top, "error": error, "suggested": suggested}
+        return {"scores": scores, "good": good, "top_rate": top_rate, "errors": errors, "suggested": suggested}
 
 
 def factor(rate, good, rates):
@@ -153,8 +153,9 @@ def main():
                             continue
                         mean = math.exp(statistics.mean(map(math.log, given)))
                         line += f"{mean:>12.1e} ({factor(mean, found['good'], rates):>4.1f}) "
-                    means = " ".join(f"{rate:g}:{statistics.mean(v):.3f}" for rate, v in found["scores"].items())
-                    print(f"{line}  {means}  ±{found['error']:.3f}", flush=True)
+                    errors = found["errors"]
+                    means = (f"{rate:g}:{statistics.mean(v):.3f}±{errors[rate]:.3f}" for rate, v in found["scores"].items())
+                    print(f"{line}  {' '.join(means)}", flush=True)
                     everything.append({"set": of[0], "network": network, "stage": stage, **found})
     if args.json:
         args.json.write_text(json.dumps(everything, indent=1))

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import math
 import pathlib
+import statistics
 import subprocess
 import sys
 
@@ -43,3 +45,8 @@ def metric_of(evaluation, column):
     """The value of the metric with that column's name; none if it was not measured."""
     measured = evaluation["metrics"] if evaluation else []
     return next((metric["value"] for metric in measured if metric["name"] == column), None)
+
+
+def error_of(values):
+    """The standard error of the mean of one value a seed; no number for a single one."""
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
