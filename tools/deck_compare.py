@@ -23,7 +23,8 @@ training alone differs, and the tables also show how far the losses of single ba
 trainings apart, `--same-draws --itself` shows how far: it compares PyTorch with PyTorch in another layout of memory.
 
 FILE is written after each seed, and a further call with it measures the seeds that it lacks. `--stages` measures the first
-stages alone: those on cached activations take seconds, so many seeds can be had of them.
+stages alone: those on cached activations take seconds, so many seeds can be had of them. `--recipes breeds-frozen` has the last steps
+of breeds on a body that never trained.
 """
 
 import csv
@@ -95,12 +96,17 @@ def decks():
                "unfreeze()", Fit(pieces, 3, 1, 2), "tta()", Fit(pieces, 1, 2), "tta()",
                "resize(299)", "freeze()", Fit([1e-2], 3, 1), "tta()"],
     )  # fmt: skip
+    # The last steps of breeds on a body that never trained, where equal draws must end alike.
+    frozen = Deck(
+        "breeds-frozen", "squeezenet1_1", "accuracy", 224, 58, printed=[None, None, None],
+        steps=["precompute(on)", Fit([1e-2], 5), "precompute(off)", "resize(299)", "freeze()", Fit([1e-2], 3, 1), "tta()"],
+    )  # fmt: skip
     lr = 0.2
     planet = Deck("planet", "efficientnet_lite0", "f2", 64, 64, [], [0.8962, 0.9197, 0.9236, 0.9299, 0.9363], zoom=1.05, top_down=True)
     for size in (64, 128):
         planet.steps += [f"resize({size})", "freeze()", Fit([lr], 3, 1, 2), "unfreeze()", Fit([lr / 9, lr / 3, lr], 3, 1, 2)]
     planet.steps += ["tta()"]
-    return [dogs, breeds, planet]
+    return [dogs, breeds, frozen, planet]
 
 
 # The data, as both sides see them.
@@ -122,7 +128,7 @@ def data_of(deck, root):
     folder, labels, images = {
         "breeds": (root / "dogbreed", "labels.csv", "train"),
         "planet": (root / "ucmerced", "train_v2.csv", "train-jpg"),
-    }[deck.name]
+    }[deck.name.removesuffix("-frozen")]
     with open(folder / labels, newline="", encoding="utf-8") as f:
         rows = [(row[0], row[1].split()) for row in list(csv.reader(f))[1:]]
     names = sorted({tag for _, tags in rows for tag in tags})
