@@ -98,8 +98,12 @@ impl CourseWatch {
     fn stays_lost(&self, fit: Ended<'_>, against: Against, verdict: Option<Verdict>) -> bool {
         let begins_lost = self.warned.is_none() && self.inherited.is_some_and(Course::loses_weights);
         let has_failed = verdict.is_some_and(|verdict| verdict.judgement().course.is_failure());
-        let has_learned = fit.last().is_none_or(|row| against.has_learned(row));
-        begins_lost && fit.ending == Ending::Complete && !has_failed && !has_learned
+        // Where only the batch norms did not fit, the network may be sound before it has learned much.
+        let is_back = |row: &EpochRow| match self.inherited {
+            Some(Course::UnfitNorms) => !against.has_unfit_norms(row),
+            _ => against.has_learned(row),
+        };
+        begins_lost && fit.ending == Ending::Complete && !has_failed && !fit.last().is_none_or(is_back)
     }
 
     /// The course that the weights of a fit took, and what to say of it.
@@ -212,7 +216,6 @@ mod tests {
         followed: false,
         few: false,
         falls: None,
-        settled: false,
     };
 
     /// Losses of batches that fall beyond doubt.
@@ -332,6 +335,22 @@ mod tests {
             assert_eq!(stays_lost(inherited, &by_heart), (false, Some(Course::Overfitting), true), "{inherited:?}");
         }
         assert_eq!(stays_lost(Some(Course::Diverged), &[(0.3, 0.2)]), (false, None, false), "it has learned anew");
+        // Norms that did not fit do so again, though the network has learned little.
+        assert!(!stays_lost(Some(Course::UnfitNorms), &high).0);
+    }
+
+    #[test]
+    fn norms_stay_unfit_while_they_magnify_the_loss() {
+        let against = Against { before: Some(188.4), trains_body: true, ..CLASSES };
+        let stays_lost = |val_loss, bounded| {
+            let row = EpochRow { trn_loss: 1.3, val_loss, bounded_loss: Some(bounded), ..EpochRow::default() };
+            let epochs = [EpochRow { metrics: vec![("accuracy".to_string(), 0.5)], ..row }];
+            let watch =
+                CourseWatch::new(STEP.to_string(), FitSetting::default(), Some(against), Some(Course::UnfitNorms));
+            let batch_losses = &[1.3; 20][..];
+            watch.conclude(Ended { epochs: &epochs, batch_losses, kept: None, ending: Ending::Complete }).stays_lost
+        };
+        assert_eq!([stays_lost(162.7, 1.4), stays_lost(1.17, 1.0), stays_lost(1.17, 0.4)], [true, false, false]);
     }
 
     #[test]

@@ -121,6 +121,17 @@ impl Network {
         self.head.forward(features)
     }
 
+    /// Columns `[batch, 2 · classes]`: the [`logits`](Self::logits), and what they would be if no feature were more than ten standard
+    /// deviations away from the running mean of the head's first batch norm. Hardly a feature is, so the two differ where that
+    /// norm magnifies the others.
+    pub(crate) fn logits_and_bounded(&self, features: Tensor<2>) -> Tensor<2> {
+        /// Sparse features lie this far off in a few images of a network that works.
+        const DEVIATIONS: f64 = 10.0;
+        let bounded = self.head.layers.first().map(|first| first.norm.bounded(features.clone(), DEVIATIONS));
+        let bounded = self.logits(bounded.unwrap_or_else(|| features.clone()));
+        Tensor::cat(vec![self.logits(features), bounded], 1)
+    }
+
     /// Logits `[batch, classes]` of features in training: uses batch statistics, and dropout drawn from `rng`.
     pub fn logits_train(&mut self, features: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2> {
         self.logits_in(features, rng, Pass::train())
@@ -148,7 +159,12 @@ impl Network {
 
     /// Logits `[batch, classes]` of normalised images `[batch, 3, height, width]`, in evaluation.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        cpu::together(x, |x| self.logits(self.features(x)))
+        self.forward_by(x, Self::logits)
+    }
+
+    /// The same with another function of the features.
+    pub(crate) fn forward_by(&self, x: Tensor<4>, head: fn(&Self, Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+        cpu::together(x, |x| head(self, self.features(x)))
     }
 
     /// Logits `[batch, classes]` of normalised images in training; stochastic depth and dropout are drawn from `rng`.
@@ -249,5 +265,27 @@ impl ModuleMapper for Freeze<'_> {
         let in_body = name.starts_with("body.");
         let learns = !in_body || (!self.bn_frozen && self.network.group_of(&name) >= self.first_trainable);
         flag.with_value(learns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_far_off_counts_in_the_logits_and_is_bounded_beside_them() {
+        let device = Device::flex();
+        let head = HeadSpec { hidden: vec![8], dropout: vec![0.25, 0.5] };
+        let network = Network::new("squeezenet1_1", &head, 3, 7, &device).valid();
+        let values = |x: Tensor<2>| x.into_data().try_to_vec::<f32>().unwrap();
+        // A new head has a running mean of 0 and a running variance of 1.
+        let features = |value: f32| Tensor::<2>::full([2, network.head_input()], value, &device);
+        let both = values(network.logits_and_bounded(features(1e6)));
+        let [far, ten] = [1e6, 10.0].map(|value| values(network.logits(features(value))));
+        for (row, (far, ten)) in both.chunks_exact(6).zip(far.chunks_exact(3).zip(ten.chunks_exact(3))) {
+            assert_eq!(&row[..3], far);
+            assert!(row[3..].iter().zip(ten).all(|(a, b)| (a - b).abs() <= 1e-3 * (1.0 + b.abs())), "{row:?} {ten:?}");
+        }
+        assert!(far.iter().zip(&ten).any(|(a, b)| a.abs() > 1e3 * b.abs()), "{far:?} {ten:?}");
     }
 }

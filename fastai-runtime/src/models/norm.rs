@@ -161,6 +161,13 @@ impl BatchNorm {
         }
     }
 
+    /// `x` in which no value is more than so many standard deviations away from the running mean of its channel.
+    pub(super) fn bounded(&self, x: Tensor<2>, deviations: f64) -> Tensor<2> {
+        let mean = self.running_mean.val().detach().unsqueeze::<2>();
+        let deviation = (self.running_var.val().detach().unsqueeze::<2>() + self.epsilon).sqrt();
+        ((x - mean.clone()) / deviation.clone()).clamp(-deviations, deviations) * deviation + mean
+    }
+
     /// Added to the variance.
     pub(super) fn epsilon(&self) -> f64 {
         self.epsilon
@@ -218,6 +225,19 @@ mod tests {
             assert!((got - want).abs() < 1e-6, "{got} {want}");
         }
         assert!(!norm.running_var.val().is_require_grad());
+    }
+
+    #[test]
+    fn values_far_off_are_bounded_and_others_stay() {
+        let device = Device::flex();
+        let mut norm = BatchNorm::new(2, 1e-5, 0.1, &device);
+        norm.running_mean = init::constant(3.0, 2, &device);
+        norm.running_var = Param::from_tensor(Tensor::from_floats([4.0, 0.0], &device));
+        let x = Tensor::<2>::from_floats([[100.0, 3.0], [-4.5, 4.0]], &device);
+        let bounded: Vec<f32> = norm.bounded(x, 10.0).into_data().try_to_vec().unwrap();
+        for (got, want) in bounded.iter().zip([23.0f32, 3.0, -4.5, 3.031_623]) {
+            assert!((got - want).abs() < 1e-4, "{bounded:?}");
+        }
     }
 
     #[test]

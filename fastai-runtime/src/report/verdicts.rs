@@ -72,9 +72,9 @@ pub fn body_lost(name: &str, direction: Direction, change: &Paired) -> Option<St
 
 /// States the course of a fit in the words of the course, with what it would do next.
 pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
-    let Judgement { course, epoch, trn_loss, val_loss, before, end } = *judgement;
-    // A failure leads somewhere: `val_loss 0.3000 -> 3.0e18 -> 2.0e18`.
-    let [before, end] = [before, end].map(|other| other.filter(|_| course.is_failure()));
+    let Judgement { course, epoch, trn_loss, val_loss, before, end, bounded } = *judgement;
+    // A failure leads somewhere, and a rise is told of every course: `val_loss 0.3000 -> 3.0e18 -> 2.0e18`.
+    let before = before.filter(|before| course.is_failure() || *before < val_loss);
     let loss = |value: f64| figure(value, 4);
     let led: Vec<String> = before.into_iter().chain([val_loss]).chain(end).map(loss).collect();
     let losses = format!("trn_loss {}, val_loss {}", loss(trn_loss), led.join(" -> "));
@@ -97,8 +97,8 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
              take a tenth of it"
         ),
         Course::UnfitNorms => format!(
-            "unfit batch norms {since} ({losses}): the training loss stays near that of an untrained head while the validation \
-             loss leaves the range of any answer, so the learning rate is not the cause; {NORMS}; {FIT_NORMS}"
+            "unfit batch norms {since} ({losses}): {NORMS}, whatever the learning rate{}; {FIT_NORMS}",
+            without(bounded)
         ),
         Course::Damaged => {
             let or = if setting.batch_norm { ", or write `bn_freeze(on);` before it" } else { "" };
@@ -118,6 +118,9 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
              it, and more epochs are no remedy; {}",
             lower(setting)
         ),
+        Course::Worsened if bounded.is_some() => {
+            format!("getting worse from epoch {epoch} on ({losses}): {NORMS}{}; {FIT_NORMS}", without(bounded))
+        }
         Course::Worsened => {
             let [cause, next] = match setting.body {
                 BodyState::Unfrozen => [String::new(), String::new()],
@@ -161,6 +164,11 @@ pub fn course(judgement: &Judgement, setting: &FitSetting) -> String {
             format!("underfitting in epoch {epoch} ({losses}): both losses are still high; {}", more(setting))
         }
     }
+}
+
+/// How much of the validation loss the batch norms of the head explain, in a clause.
+fn without(bounded: Option<f64>) -> String {
+    bounded.map_or_else(String::new, |loss| format!(" (without that, val_loss would be {})", figure(loss, 4)))
 }
 
 /// The advice on a rate of which it is not known whether it is too high or too low.
@@ -283,7 +291,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::report) fn judged(course: Course, epoch: u64) -> Judgement {
-        Judgement { course, epoch, trn_loss: 0.21, val_loss: 0.26, before: None, end: None }
+        Judgement { course, epoch, trn_loss: 0.21, val_loss: 0.26, before: None, end: None, bounded: None }
     }
 
     /// The fit of the body at `step`, which took this course in its first epoch.
@@ -355,7 +363,22 @@ pub(super) mod tests {
                 && head.contains("; take a tenth of it, or ")
         );
         let unfit = said(Course::UnfitNorms, &absent);
-        assert!(unfit.contains("the learning rate is not the cause") && !unfit.contains("a tenth"), "{unfit}");
+        assert!(
+            unfit.contains("whatever the learning rate; train on more images") && !unfit.contains("a tenth"),
+            "{unfit}"
+        );
+        // What the norms magnify, and how far a loss rose, is told of every course.
+        let of = |course, before, end, bounded| Judgement { before, end, bounded, ..judged(course, 7) };
+        let unfit = super::course(&of(Course::UnfitNorms, Some(0.21), Some(3.812), Some(0.975)), &absent);
+        assert!(unfit.contains("val_loss 0.2100 -> 0.2600 -> 3.8120)"), "{unfit}");
+        assert!(unfit.contains("(without that, val_loss would be 0.9750)"), "{unfit}");
+        let worse = super::course(&of(Course::Worsened, Some(0.3), Some(2.578), Some(0.504)), &absent);
+        assert!(worse.contains("val_loss 0.2600 -> 2.5780): some inputs of the head hardly vary"), "{worse}");
+        assert!(worse.contains("would be 0.5040") && !worse.contains("rate"), "{worse}");
+        let by_heart = super::course(&of(Course::Overfitting, None, Some(3.454), None), &absent);
+        assert!(by_heart.contains("val_loss 0.2600 -> 3.4540): the network learns"), "{by_heart}");
+        let still = super::course(&of(Course::Stalled, Some(0.2), None, None), &absent);
+        assert!(still.contains("in epoch 7 (trn_loss 0.2100, val_loss 0.2000 -> 0.2600)"), "{still}");
         let stalled = said(Course::Stalled, &found);
         assert!(stalled.ends_with("or the fit too short to show it; try a tenth of it, and ten times it"), "{stalled}");
         let held_up = Judgement { trn_loss: 4.759, val_loss: 0.729, ..judged(Course::Stalled, 29) };

@@ -2,12 +2,12 @@
 //! worse or stands still, underfitting.
 
 use super::curves::EpochRow;
-use super::evidence::{BY_CHANCE, ENOUGH_TO_FALL, falls};
+use super::evidence::{BY_CHANCE, falls};
 use super::judgement::{Course, Judgement, is_held_up};
 use super::recorder::{FAR_BELOW, risen_from, turning_point};
 
 /// A validation loss above the constant answer's by this factor is far from any answer of a network that works, if training
-/// raised its own loss, too. If it did not, the statistics of batch norms may only lag behind after a few batches.
+/// raised its own loss, too. If it did not, the statistics of the body's batch norms may only lag behind after a few batches.
 const FAR: f64 = 20.0;
 /// Validation and training loss both above the constant answer's by these factors: the weights are lost, too, if training
 /// raised the loss to there ..
@@ -15,10 +15,8 @@ const BOTH: [f64; 2] = [2.0, 1.5];
 /// .. by this factor, over where the fit began or over one of its own epochs. A new head begins that high, and after a few batches
 /// it still is.
 const RAISED: f64 = 1.3;
-/// An untrained head has a training loss above the constant answer's by up to about this factor ..
-const UNTRAINED: f64 = 3.0;
-/// .. and in small batches, chance raises that of an epoch over that of another by up to about this one.
-const WAVERS: f64 = 1.4;
+/// A validation loss above what it would be with bounded inputs of the head by this factor comes from the head's batch norms.
+const MAGNIFIED: f64 = 2.5;
 /// A loss this near to the constant answer's is one of a network that has nothing to say.
 const NOTHING: f64 = 0.97;
 /// A loss above the constant answer's by this factor is not one of a network that has nothing to say, but of one that is wrong.
@@ -71,8 +69,6 @@ pub struct Against {
     /// Whether the losses of the `fit`'s batches fall: beyond doubt, or by no more than chance explains; `None` where a few batches
     /// do not tell.
     pub falls: Option<bool>,
-    /// Whether there were enough batches for the running statistics of new batch norms to follow them.
-    pub settled: bool,
 }
 
 impl Against {
@@ -81,7 +77,7 @@ impl Against {
     pub fn begun_with(self, batch_losses: &[f64]) -> Self {
         let began = batch_losses.first().copied();
         let first = began.map(|began| began * (BY_CHANCE * scatter_of_logs(batch_losses)).exp());
-        Against { began, first, falls: falls(batch_losses), settled: batch_losses.len() >= ENOUGH_TO_FALL, ..self }
+        Against { began, first, falls: falls(batch_losses), ..self }
     }
 
     /// Whether a loss is as low as that of a network that works may be.
@@ -115,43 +111,42 @@ impl Against {
         if !self.has_numbers(row) {
             return true;
         }
-        if self.keeps_its_loss(epochs, row) {
-            return false;
-        }
-        let val = self.judged_loss(row);
+        let bounded = row.bounded_loss.filter(|_| self.is_measured(row) && !self.trains_body);
+        let val = bounded.unwrap_or(self.judged_loss(row));
         let raised = self.first.is_none_or(|first| row.trn_loss > RAISED * first);
         if self.few {
             return raised && val > FAR * self.constant;
         }
-        let both = val > BOTH[0] * self.constant && row.trn_loss > BOTH[1] * self.constant;
+        let both =
+            self.by_norms(row).is_none() && val > BOTH[0] * self.constant && row.trn_loss > BOTH[1] * self.constant;
         let far_alone = val > BEYOND_RETURN * self.constant || (raised && val > FAR * self.constant);
         let far = far_alone || (both && (raised || self.has_risen(epochs, row)));
         // A fit that lowers a loss that was far away has not led it there.
-        far && self.before.is_none_or(|before| val > before)
+        far && self.before.is_none_or(|before| self.judged_loss(row) > before)
     }
 
-    /// Whether a `fit` of the head kept its training loss near that of an untrained head up to this epoch. The inputs of the head do
-    /// not change with its rate, so a validation loss far above does not come from the rate.
-    fn keeps_its_loss(&self, epochs: &[EpochRow], row: &EpochRow) -> bool {
-        let up_to = || epochs.iter().take_while(|earlier| earlier.epoch <= row.epoch).map(|earlier| earlier.trn_loss);
-        let stays = || {
-            let (lowest, highest) = (up_to().fold(f64::INFINITY, f64::min), up_to().fold(0.0, f64::max));
-            highest <= UNTRAINED * self.constant && row.trn_loss <= WAVERS * lowest
-        };
-        !self.trains_body && self.settled && stays()
+    /// What the validation loss would be with bounded inputs of the head, if most of it comes from others: the running statistics of
+    /// the head's first batch norm do not fit the validation images. An input that hardly varies in a few training images has a
+    /// running variance near 0, by which a new image is divided.
+    fn magnified(&self, row: &EpochRow) -> Option<f64> {
+        let bounded = row.bounded_loss.filter(|_| self.is_measured(row))?;
+        (row.val_loss > MAGNIFIED * bounded).then_some(bounded)
     }
 
-    /// Whether the validation loss is beyond any answer, and neither the rate nor learning by heart explains it: the running
-    /// statistics of the head's batch norms do not fit the validation images. An input that hardly varies in a few training images
-    /// has a running variance near 0, by which a new image is divided.
-    fn has_unfit_norms(&self, epochs: &[EpochRow], row: &EpochRow) -> bool {
-        let far = row.val_loss > FAR * self.constant && self.before.is_none_or(|before| row.val_loss > before);
-        far && row.trn_loss >= self.constant && !row.follows_labels && self.keeps_its_loss(epochs, row)
+    /// [`magnified`](Self::magnified) where only the head trains: its inputs do not change with its rate, so neither that nor learning
+    /// by heart explains what its norms magnify.
+    fn by_norms(&self, row: &EpochRow) -> Option<f64> {
+        self.magnified(row).filter(|_| !self.trains_body)
     }
 
-    /// Whether the training loss is low enough, or falls clearly enough, to be that of a network that learns its images by heart.
+    /// Whether the validation loss is far above a constant answer's because of the head's batch norms.
+    pub fn has_unfit_norms(&self, row: &EpochRow) -> bool {
+        row.val_loss > NEAR * self.constant && self.magnified(row).is_some()
+    }
+
+    /// Whether the losses may be those of a network that learns its training images by heart.
     fn may_know_by_heart(&self, row: &EpochRow) -> bool {
-        row.trn_loss < self.constant || self.falls == Some(true)
+        row.trn_loss < self.constant && self.by_norms(row).is_none()
     }
 
     /// Whether training raised its own loss over an earlier epoch's, or the validation loss over that before the fit by more than
@@ -242,7 +237,8 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
         let earlier = epochs.iter().rev().find(|earlier| earlier.epoch < row.epoch);
         let before = earlier.map(|earlier| earlier.val_loss).or(before).filter(|loss| loss.is_finite());
         let EpochRow { epoch, trn_loss, val_loss, .. } = *row;
-        Some(Judgement { course, epoch, trn_loss, val_loss, before, end: None }.up_to(last))
+        let bounded = against.by_norms(last);
+        Some(Judgement { course, epoch, trn_loss, val_loss, before, end: None, bounded }.up_to(last))
     };
     // The first epoch from which `holds` does to the end.
     let since = |holds: &dyn Fn(&EpochRow) -> bool| epochs.iter().rev().take_while(|row| holds(row)).last();
@@ -255,7 +251,8 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     if let Some(row) = since(&|row| against.has_one_answer(row)) {
         return found(Course::SameAnswer, row);
     }
-    if let Some(row) = since(&|row| against.has_unfit_norms(epochs, row)) {
+    // Some of the answers follow the labels by chance in an epoch; the norms tell when it began.
+    if let Some(row) = since(&|row| against.has_unfit_norms(row)).filter(|_| !trains_body && !last.follows_labels) {
         return found(Course::UnfitNorms, row);
     }
     let silent = since(&|row| against.says_nothing(row));
@@ -293,8 +290,8 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     }
     let only_by_heart = |row: &EpochRow| {
         let error = row.evidence.error.unwrap_or(0.0);
-        let by_heart = against.knew(row.trn_loss) && row.trn_loss < FAR_BELOW * row.val_loss;
-        by_heart && row.val_loss - constant > BEYOND_ERROR * error
+        let far_below = against.knew(row.trn_loss) && row.trn_loss < FAR_BELOW * row.val_loss;
+        far_below && against.may_know_by_heart(row) && row.val_loss - constant > BEYOND_ERROR * error
     };
     if let Some(row) = since(&only_by_heart) {
         return found(Course::Overfitting, row);
@@ -305,15 +302,19 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     if !high || raised || followed {
         return None;
     }
-    if against.is_far_off(last) {
-        found(Course::FarOff, last)
+    let course = if against.is_far_off(last) {
+        Course::FarOff
     } else if against.has_stalled(last) {
-        found(Course::Stalled, last)
+        Course::Stalled
     } else if against.goes_on_falling(epochs) {
-        found(Course::Underfitting, last)
+        Course::Underfitting
     } else {
-        None
-    }
+        return None;
+    };
+    // A loss that is high in the end may have been lower long before.
+    let lowest = epochs.iter().map(|row| row.val_loss).fold(f64::INFINITY, f64::min);
+    found(course, last)
+        .map(|found| Judgement { before: Some(lowest).filter(|lowest| *lowest < last.val_loss), ..found })
 }
 
 /// Names the course of a `fit` that goes on, after the epochs so far, as soon as it is certain enough that the rest of the fit

@@ -58,6 +58,10 @@ pub struct EpochRow {
     pub trn_loss: f64,
     /// Mean validation loss; NaN without validation images.
     pub val_loss: f64,
+    /// What `val_loss` would be if no input of the head were more than ten standard deviations away from its running mean; `None`
+    /// without validation images, where it is no number, and in records of earlier versions.
+    #[serde(default)]
+    pub bounded_loss: Option<f64>,
     /// Column name and value of each metric, in the recipe's order.
     pub metrics: Vec<(String, f64)>,
     /// Whether the predictions for all validation images are alike, as those of a network whose units died.

@@ -16,9 +16,8 @@ pub(super) const BY_CHANCE: f64 = 2.0;
 /// What differs by more standard errors than these is beyond doubt, and advice may rest on it.
 const BEYOND_DOUBT: f64 = 3.0;
 
-/// Fewest batches among which a fall at a rate that fits would show, and after which the running statistics of new batch norms
-/// have left their initial values.
-pub(super) const ENOUGH_TO_FALL: usize = 20;
+/// Fewest batches among which a fall at a rate that fits would show.
+const ENOUGH_TO_FALL: usize = 20;
 
 /// What the losses of single validation images, and those of the batches, tell of an epoch's losses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -157,6 +156,7 @@ mod tests {
             let probabilities = Probabilities::default();
             let measured = ValidationResult {
                 loss,
+                bounded_loss: None,
                 losses,
                 metrics: Vec::new(),
                 probabilities,
@@ -212,6 +212,7 @@ mod tests {
     fn batches_count_from_the_epoch_that_was_lowest() {
         let validated = |loss: f64| ValidationResult {
             loss,
+            bounded_loss: None,
             losses: vec![loss; 4],
             metrics: Vec::new(),
             probabilities: Probabilities::default(),

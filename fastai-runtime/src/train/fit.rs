@@ -288,6 +288,7 @@ impl Fitting<'_> {
             epoch: self.at.epoch,
             trn_loss: self.at.smoothed.value(),
             val_loss: measured.as_ref().map_or(f64::NAN, |m| m.loss),
+            bounded_loss: measured.as_ref().and_then(|m| m.bounded_loss),
             metrics: measured.as_ref().map_or_else(Vec::new, |m| m.metrics.clone()),
             alike: measured.as_ref().is_some_and(|m| m.alike),
             follows_labels: measured.as_ref().is_some_and(|m| m.follows_labels),

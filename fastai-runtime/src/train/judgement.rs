@@ -15,8 +15,9 @@ pub enum Course {
     SameAnswer,
     /// The losses fell back to those of a constant answer.
     Collapsed,
-    /// The head's training loss stays near that of an untrained head, and the validation loss left the range of any answer: the
-    /// running statistics of the head's batch norms do not fit the validation images.
+    /// Only the head trained, and the validation loss is above twice a constant answer's and 2.5 times what it would be if no
+    /// input of the head were more than ten standard deviations away from its running mean, and the answers do not follow the
+    /// labels: the running statistics of the head's first batch norm do not fit the validation images.
     UnfitNorms,
     /// Training the body raised the loss from its first epoch on, on the same images by more than chance explains.
     Damaged,
@@ -27,7 +28,7 @@ pub enum Course {
     FarOff,
     /// Since its lowest epoch the validation loss rose as in [`Overfitting`](Self::Overfitting), and the losses of the batches fell by
     /// no more than chance explains and the training loss by less than a fifth, or the training loss is still not below a constant
-    /// answer's and the losses of the batches do not fall beyond doubt.
+    /// answer's, or the validation loss is 2.5 times what it would be with bounded inputs, as in [`UnfitNorms`](Self::UnfitNorms).
     Worsened,
     /// Since its lowest epoch the validation loss rose, on the same images by more than chance explains (p < 0.01 in an exchange
     /// test), by half for three epochs or in three that each raised it, or by a fifth in a steady rise, while the training loss fell
@@ -59,7 +60,9 @@ impl Course {
 
     /// Whether it leaves weights of which the course `later` tells nothing else.
     pub fn explains(self, later: Course) -> bool {
-        self.loses_weights() && self <= later && later.is_failure() && later != Course::Damaged
+        // Training uses the statistics of its batches, so that nothing else follows from norms that do not fit new images.
+        let may_lead_to = self != Course::UnfitNorms || later == Course::UnfitNorms;
+        self.loses_weights() && self <= later && later.is_failure() && later != Course::Damaged && may_lead_to
     }
 }
 
@@ -76,14 +79,18 @@ pub struct Judgement {
     /// Validation loss after that epoch.
     #[serde(deserialize_with = "number_or_nan")]
     pub val_loss: f64,
-    /// Validation loss of the epoch before, or of the `fit` before: what the course led away from; `None` where there is no
-    /// such number, and in records of earlier versions.
+    /// Validation loss of the epoch before, or of the `fit` before: what the course led away from; of losses that are high, the
+    /// lowest of the `fit` if it rose. `None` where there is no such number, and in records of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<f64>,
     /// Validation loss after the last epoch that was judged: where the course led to; `None` if that is `epoch`, where it is no
     /// number, and in records of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
+    /// What the last validation loss would be if no input of the head were more than ten standard deviations away from its running
+    /// mean, if it is above that by a factor of 2.5; `None` in records of earlier versions.
+    #[serde(default)]
+    pub bounded: Option<f64>,
 }
 
 impl Judgement {
@@ -129,7 +136,7 @@ mod tests {
         assert_eq!(explained(Course::Collapsed), after_collapse);
         assert_eq!(explained(Course::Diverged)[..2], [Course::Diverged, Course::SameAnswer]);
         assert_eq!(explained(Course::Diverged)[2..], after_collapse);
-        assert_eq!(explained(Course::UnfitNorms), after_collapse[1..]);
+        assert_eq!(explained(Course::UnfitNorms), [Course::UnfitNorms]);
         // Each fit damages by its own rates, and the next one may learn.
         assert!(explained(Course::Damaged).is_empty() && explained(Course::NothingLearned).is_empty());
     }

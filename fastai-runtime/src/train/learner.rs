@@ -197,13 +197,14 @@ impl Learner {
         what: &str,
         watch: Watch<'_>,
     ) -> Result<Vec<f32>, RunError> {
-        self.logits_of(self.network(), examples, pass, what, watch)
+        self.outputs_of(self.network(), Network::logits, examples, pass, what, watch)
     }
 
-    /// [`logits`](Self::logits) of another network on this device.
-    pub(super) fn logits_of(
+    /// Like [`logits`](Self::logits), what `head` makes of the features of another network on this device.
+    pub(super) fn outputs_of(
         &self,
         network: &Network,
+        head: fn(&Network, Tensor<2>) -> Tensor<2>,
         examples: &dyn Examples,
         pass: &Traversal,
         what: &str,
@@ -218,11 +219,11 @@ impl Learner {
         for batch in examples.batches(pass, 0, &device)? {
             let batch = batch?;
             let out = match batch.inputs {
-                Inputs::Features(features) => network.logits(features),
+                Inputs::Features(features) => head(&network, features),
                 Inputs::Images(images) if self.parts > 1 => {
-                    network.logits(features_in_parts(&network, images, self.parts))
+                    head(&network, features_in_parts(&network, images, self.parts))
                 }
-                Inputs::Images(images) => network.forward(images),
+                Inputs::Images(images) => network.forward_by(images, head),
             };
             done += batch.images.len() as u64;
             if let Some(read) = readings.add(out)? {

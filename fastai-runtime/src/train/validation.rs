@@ -33,6 +33,8 @@ pub struct Validation<'a> {
 /// The result of a network on the set.
 pub(super) struct ValidationResult {
     pub(super) loss: f64,
+    /// What the loss would be if no input of the head were far off, where that is a number.
+    pub(super) bounded_loss: Option<f64>,
     /// The loss of each image.
     pub(super) losses: Vec<f64>,
     pub(super) metrics: Vec<(String, f64)>,
@@ -65,11 +67,18 @@ pub(super) fn evaluate(
     metrics: &[Box<dyn Measure>],
     watch: Watch<'_>,
 ) -> Result<ValidationResult, RunError> {
-    let logits = learner.logits_of(network, set.examples, &Traversal::Plain, "images, validation", watch)?;
+    let (head, what) = (Network::logits_and_bounded, "images, validation");
+    let outputs = learner.outputs_of(network, head, set.examples, &Traversal::Plain, what, watch)?;
+    let classes = network.classes();
+    let columns = |from: usize| -> Vec<f32> {
+        outputs.chunks_exact(2 * classes).flat_map(|row| &row[from..from + classes]).copied().collect()
+    };
+    let [logits, bounded] = [columns(0), columns(classes)];
     let losses = set.loss.of_each(&logits)?;
     let (loss, truth) = (set.loss.of_set(&losses)?, set.loss.truth());
-    let probabilities = Probabilities::of_logits(truth.task(), logits, network.classes());
+    let bounded_loss = set.loss.of_all(&bounded).ok().filter(|loss| loss.is_finite());
+    let probabilities = Probabilities::of_logits(truth.task(), logits, classes);
     let metrics = metrics.iter().map(|m| (m.column(), m.value(&probabilities, truth))).collect();
     let (alike, follows_labels) = (are_alike(&probabilities, truth), follow_labels(&probabilities, truth));
-    Ok(ValidationResult { loss, losses, metrics, probabilities, alike, follows_labels })
+    Ok(ValidationResult { loss, bounded_loss, losses, metrics, probabilities, alike, follows_labels })
 }

@@ -141,7 +141,6 @@ fn conditions(session: &Session<'_>, index: usize, trains_body: bool) -> Against
         began: None,
         first: None,
         falls: None,
-        settled: false,
         before: before.map(|evaluation| evaluation.val_loss),
         trains_body,
         few: has_few(session),
