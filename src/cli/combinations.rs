@@ -24,6 +24,12 @@ pub fn specified(origin: &SweepOrigin) -> Result<SweepSpec, Failure> {
     if let Some(both) = axes.iter().find(|axis| set.iter().any(|o| o.key == axis.key)) {
         return Err(Failure::Invalid(format!("`{}` is in `--set` and in `--over`: give it once", both.key)));
     }
+    if let (Some(folds), Some(axis)) = (origin.folds, axes.iter().find(|axis| axis.key == "data.valid")) {
+        return Err(Failure::Invalid(format!(
+            "`--folds {folds}` and `--over {}` both say which images are held out: leave one out",
+            axis.key
+        )));
+    }
     let plain = super::source::said(RecipeText::new(&origin.file, &origin.text, &set))?.recipe;
     let seed = origin.seed.unwrap_or(plain.seed());
     let combinations = match origin.random {
@@ -115,7 +121,9 @@ fn keeps_seed(candidates: &[Candidate], plain: &Recipe) -> Result<(), Failure> {
 fn has_effect(candidates: &[Candidate]) -> Result<(), Failure> {
     let mut texts = HashMap::new();
     for candidate in candidates {
-        let Some(before) = texts.insert(candidate.recipe.to_string(), candidate) else { continue };
+        // What runs: `--folds` replaces the splits of the recipes.
+        let text: Vec<String> = candidate.folds.iter().map(Recipe::to_string).collect();
+        let Some(before) = texts.insert(text, candidate) else { continue };
         let pairs = before.settings.iter().zip(&candidate.settings);
         let differing: Vec<String> =
             pairs.filter(|(a, b)| a != b).map(|((key, a), (_, b))| format!("`{key}={a}` and `{key}={b}`")).collect();

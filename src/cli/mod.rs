@@ -101,7 +101,7 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Write a competition's file for the recipe's test images
     Submit(submit::SubmitArgs),
-    /// Explain an error, a lint or a word of the language: `fastai explain E0404`, `fastai explain fit`
+    /// Explain an error, a lint, a word of the language or a command: `fastai explain E0404`, `fastai explain fit`
     Explain(explain::ExplainArgs),
     /// Serve editors: findings, completions, pages and formatting of recipes over the language server protocol
     Lsp,
@@ -143,9 +143,20 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
 pub fn main() -> ! {
     stop::survive_file_limits();
     let command = program().color(color::ColorWish::before_parsing().of_parser());
-    let parsed = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = parsed.unwrap_or_else(|said| end_of_parser(&said));
     parsed.color.apply();
     ending::end(run(parsed.command).err().map_or(0, |failure| failure.report() as i32))
+}
+
+/// Ends the program with what the parser says: help, the version, or an error.
+fn end_of_parser(said: &clap::Error) -> ! {
+    let written = said.print();
+    // Nobody can be told that an error did not arrive.
+    if !said.use_stderr() {
+        output::must_arrive(written);
+    }
+    ending::end(said.exit_code())
 }
 
 fn run(command: Command) -> Result<(), Failure> {

@@ -20,7 +20,12 @@ pub fn print(text: Arguments<'_>) {
 /// Like [`print`], for text that must come out as it is, like a file.
 pub fn print_as_is(text: &str) {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    must_arrive(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Ends the program if standard output could not be written, unless its reader closed the pipe.
+pub fn must_arrive(written: std::io::Result<()>) {
+    match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let failure = Failure::Failed(format!("cannot write the standard output: {error}"));
             end(failure.report() as i32);

@@ -46,6 +46,9 @@ pub struct PlanArgs {
     /// Plan with a key replaced, e.g. `data.batch=16`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
+    /// Say nothing but the plan, notes of its data, warnings and errors
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 pub fn run(args: &PlanArgs) -> Result<(), Failure> {
@@ -59,6 +62,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     // Counts need the data set or its summary; a plan without them still lists the steps.
     let (facts, dropped) = match Dataset::open(recipe.data(), recipe.task()) {
         Ok(dataset) => {
+            dataset.notes.iter().for_each(|note| eprintln!("note: {note}"));
             let facts = dataset.facts();
             looked_at(&recipe, dataset).unwrap_or((facts, 0))
         }
@@ -116,7 +120,9 @@ fn looked_at(recipe: &Recipe, dataset: Dataset) -> Option<(Facts, usize)> {
 }
 
 fn probe(recipe: &Recipe, args: &PlanArgs) -> Result<Probed, RunError> {
-    eprintln!("two batches of every step ..");
+    if !args.quiet {
+        eprintln!("two batches of every step ..");
+    }
     let device = config::device_of(args.device.as_ref(), recipe);
     let (memory, threads) = (args.memory.limit(), args.threads.map(usize::from));
     let options = RunOptions { device, threads, memory, stop: super::stop::signal(), ..RunOptions::default() };

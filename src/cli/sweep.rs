@@ -21,6 +21,26 @@ use super::memory::NetworkMemory;
 use super::numbers;
 use super::table::table;
 
+/// What has no effect where parts are joined: they say what the sweep is, and nothing runs.
+const NOT_OF_MERGING: [&str; 16] = [
+    "file",
+    "over",
+    "set",
+    "random",
+    "seeds",
+    "seed",
+    "folds",
+    "halving",
+    "budget",
+    "jobs",
+    "shard",
+    "resume",
+    "keep_models",
+    "device",
+    "threads",
+    "memory",
+];
+
 #[derive(clap::Args)]
 pub struct SweepArgs {
     /// The recipe file
@@ -36,19 +56,21 @@ pub struct SweepArgs {
     /// Draw so many combinations at random instead of trying all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=grid::MOST_COMBINATIONS as i64))]
     random: Option<u32>,
-    /// Runs of each combination, with consecutive seeds
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    seeds: u32,
+    /// Runs of each combination, with consecutive seeds; one unless given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    seeds: Option<u32>,
     /// The first seed; the recipe's unless given
     #[arg(long, value_parser = super::run::seed)]
     seed: Option<u64>,
-    /// Cross-validate: hold out each of N parts in turn. The recipe's split must be one by share or `folds`, and keeps its kind and seed
+    /// Cross-validate: hold out each of N parts in turn. The recipe's split must be one by share or `folds`, and keeps its kind and
+    /// seed; `best.recipe` holds out what the recipe says
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100))]
     folds: Option<u32>,
     /// Stop combinations that fall behind: after a quarter and after half of the epochs, the worse half ends. `auto` does so if
-    /// a fit runs on images, where it saves time. Combinations that hold out different images all run to their end
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = HalvingWish::Auto)]
-    halving: HalvingWish,
+    /// a fit runs on images, where it saves time, and is what holds unless given. Combinations that hold out different images all
+    /// run to their end
+    #[arg(long, value_enum, value_name = "WHEN")]
+    halving: Option<HalvingWish>,
     /// Begin nothing new after this time, and stop what runs: `90s`, `10m`, `2h`. `--resume` goes on
     #[arg(long, value_name = "TIME", value_parser = duration)]
     budget: Option<Duration>,
@@ -58,11 +80,12 @@ pub struct SweepArgs {
     /// Run only part I of N of the runs, as one of N machines; `--merge` joins their folders
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
-    /// Go on with the sweep in DIR. Without DIR: with that in `--out`, or begin it if there is none yet
+    /// Go on with the sweep in DIR, whose options need not be given again. Without DIR: with that in `--out`, or begin it if there
+    /// is none yet
     #[arg(long, value_name = "DIR")]
     resume: Option<Option<PathBuf>>,
     /// Join the folders of the parts of a sweep into the one named by `--out`
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["file", "resume", "over", "shard"], requires = "out")]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = NOT_OF_MERGING, requires = "out")]
     merge: Vec<PathBuf>,
     /// The folder of the sweep, new or empty; `sweeps/NAME-TIME` unless given
     #[arg(long, value_name = "DIR")]
@@ -80,7 +103,7 @@ pub struct SweepArgs {
     /// Where activations are cached; `$FASTAI_CACHE`, else `.fastai/activations`, unless given
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// Say nothing but errors and the result
+    /// Say nothing but the result, warnings (lints of the recipe, too) and errors
     #[arg(long, short)]
     quiet: bool,
 }
@@ -146,6 +169,9 @@ fn conclude(swept: &Swept, spec: &SweepSpec) -> Result<(), Failure> {
     if let Some(best) = swept.standings.best() {
         let sound = if best.is_ruined() { " (no combination ended sound)" } else { "" };
         println!("best recipe: {}{sound}", swept.folder.join("best.recipe").display());
+        if let Some(other) = spec.other_split(best.candidate) {
+            println!("{other}");
+        }
         if best.is_ruined() {
             eprintln!("warning: no combination ended sound, not even the best: the table says what became of each");
         }
@@ -208,14 +234,16 @@ fn opened(args: &SweepArgs) -> Result<(SweepSpec, SweepFolder), Failure> {
     let begins = place.is_none_or(|place| args.out.as_ref() == Some(place) && !SweepFolder::exists(place));
     if let Some(place) = place.filter(|_| !begins) {
         let (folder, origin) = SweepFolder::open(place)?;
-        if args.file.is_some() {
-            let now = origin_of(args)?;
-            if let Some(what) = differs(&origin, &now) {
-                return Err(Failure::Invalid(format!(
-                    "{what} is not what the sweep in {} began with: leave it out, or begin a new sweep",
-                    place.display()
-                )));
-            }
+        let absolute = |path: &Path| std::path::absolute(path).ok();
+        if let Some(out) = args.out.as_ref().filter(|out| absolute(out) != absolute(place)) {
+            let what = format!("`--out` names {}, and `--resume` goes on in {}", out.display(), place.display());
+            return Err(Failure::Invalid(format!("{what}: leave one out")));
+        }
+        if let Some(what) = differs(&origin, &asked_beside(&origin, args)?) {
+            return Err(Failure::Invalid(format!(
+                "{what} is not what the sweep in {} began with: leave it out, or begin a new sweep",
+                place.display()
+            )));
         }
         return Ok((specified(&origin)?, folder));
     }
@@ -223,7 +251,7 @@ fn opened(args: &SweepArgs) -> Result<(SweepSpec, SweepFolder), Failure> {
         let place = place.map_or_else(String::new, |p| p.display().to_string());
         return Err(Failure::Invalid(format!("{place} holds no sweep: name a recipe to begin one")));
     };
-    let mut origin = origin_of(args)?;
+    let mut origin = origin_of(file, args)?;
     let spec = specified(&SweepOrigin { stopping: Stopping::Never, ..origin.clone() })?;
     let first = spec.candidates[0].recipe.clone();
     super::source::finds_data(file, &first)?;
@@ -248,7 +276,7 @@ fn stopping(args: &SweepArgs, spec: &SweepSpec) -> Result<Stopping, Failure> {
         let plan = Plan::new(recipe, &Facts::default());
         plan.stages.iter().any(|stage| stage.step.trains() && stage.state.body != BodyState::Precomputed)
     };
-    match (args.halving, args.shard) {
+    match (args.halving.unwrap_or(HalvingWish::Auto), args.shard) {
         (HalvingWish::Off, _) | (HalvingWish::Auto, Some(_)) => Ok(Stopping::Never),
         (HalvingWish::On, Some(shard)) => Err(Failure::Invalid(format!(
             "`--halving on` compares all combinations while they run, and part {shard} has only some of them: leave one out"
@@ -261,9 +289,8 @@ fn stopping(args: &SweepArgs, spec: &SweepSpec) -> Result<Stopping, Failure> {
     }
 }
 
-/// What the command asks for.
-fn origin_of(args: &SweepArgs) -> Result<SweepOrigin, Failure> {
-    let Some(file) = &args.file else { unreachable!("checked by the caller") };
+/// What the command asks for with this recipe.
+fn origin_of(file: &Path, args: &SweepArgs) -> Result<SweepOrigin, Failure> {
     let text = String::from_utf8_lossy(&super::source::read_bytes(file)?).into_owned();
     Ok(SweepOrigin {
         file: fastai_runtime::names::visible_name(&file.to_string_lossy()).into_owned(),
@@ -271,11 +298,36 @@ fn origin_of(args: &SweepArgs) -> Result<SweepOrigin, Failure> {
         set: args.set.iter().map(Override::text).collect(),
         over: args.over.iter().map(Axis::to_string).collect(),
         random: args.random,
-        seeds: args.seeds,
+        seeds: args.seeds.unwrap_or(1),
         folds: args.folds,
         seed: args.seed,
         stopping: Stopping::Never,
         shard: args.shard,
+    })
+}
+
+/// What the command asks for beside a sweep that began: without a recipe, what it does not name is as it was.
+fn asked_beside(began: &SweepOrigin, args: &SweepArgs) -> Result<SweepOrigin, Failure> {
+    // What `auto` means was settled when the sweep began.
+    let stopping = match args.halving {
+        Some(HalvingWish::On) => Stopping::Halving,
+        Some(HalvingWish::Off) => Stopping::Never,
+        Some(HalvingWish::Auto) | None => began.stopping,
+    };
+    if let Some(file) = &args.file {
+        return Ok(SweepOrigin { stopping, ..origin_of(file, args)? });
+    }
+    let or = |given: Vec<String>, before: &[String]| if given.is_empty() { before.to_vec() } else { given };
+    Ok(SweepOrigin {
+        set: or(args.set.iter().map(Override::text).collect(), &began.set),
+        over: or(args.over.iter().map(Axis::to_string).collect(), &began.over),
+        random: args.random.or(began.random),
+        seeds: args.seeds.unwrap_or(began.seeds),
+        folds: args.folds.or(began.folds),
+        seed: args.seed.or(began.seed),
+        stopping,
+        shard: args.shard.or(began.shard),
+        ..began.clone()
     })
 }
 
@@ -289,6 +341,7 @@ fn differs(began: &SweepOrigin, now: &SweepOrigin) -> Option<&'static str> {
         (began.seeds == now.seeds, "`--seeds`"),
         (began.seed == now.seed, "`--seed`"),
         (began.folds == now.folds, "`--folds`"),
+        (began.stopping == now.stopping, "`--halving`"),
         (began.shard == now.shard, "`--shard`"),
     ];
     pairs.into_iter().find(|(same, _)| !same).map(|(_, what)| what)
@@ -306,7 +359,8 @@ fn merged(args: &SweepArgs) -> Result<(SweepSpec, SweepFolder), Failure> {
     let whole = |origin: &SweepOrigin| SweepOrigin { shard: None, ..origin.clone() };
     let origin = whole(&parts[0].1);
     for ((_, other), path) in parts.iter().zip(&args.merge) {
-        if let Some(what) = differs(&origin, &whole(other)) {
+        // Parts never stop a combination.
+        if let Some(what) = differs(&origin, &SweepOrigin { stopping: origin.stopping, ..whole(other) }) {
             return Err(Failure::Invalid(format!(
                 "{} and {} are not parts of one sweep: {what} is not the same",
                 args.merge[0].display(),

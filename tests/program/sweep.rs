@@ -246,6 +246,37 @@ fn parts_and_a_budget_end_with_the_same_results() {
     assert_eq!(scores(&path("timed")), whole);
     let message = stderr(&mut sweep("timed", &["--resume", "--seed", "7"]), 2);
     assert!(message.contains("`--seed` is not what the sweep in"), "{message}");
+
+    // Without the recipe, too, what is asked for is what the sweep began with; joining asks for nothing.
+    let resumed = |args: &[&str]| {
+        let mut command = fastai(&scratch);
+        command.args(["sweep", "--quiet", "--resume"]).arg(path("timed")).args(args);
+        command
+    };
+    resumed(&GRID).args(["--halving", "off", "--jobs", "2", "--out"]).arg(path("timed")).assert().success();
+    for (option, value) in [
+        ("--over", "lr=1,2"),
+        ("--set", "clip=0.5"),
+        ("--random", "2"),
+        ("--seeds", "4"),
+        ("--seed", "7"),
+        ("--folds", "4"),
+        ("--halving", "on"),
+        ("--shard", "1/2"),
+    ] {
+        let message = stderr(&mut resumed(&[option, value]), 2);
+        assert!(message.contains(&format!("`{option}` is not what the sweep in")), "{message}");
+        let message = stderr(merge("again", &["one", "two"]).args([option, value]), 2);
+        assert!(message.contains("cannot be used with") && message.contains(option), "{option}: {message}");
+    }
+    let message = stderr(resumed(&[]).arg("--out").arg(path("again")), 2);
+    assert!(message.contains("`--out` names ") && message.contains("leave one out"), "{message}");
+    for (option, value) in [("--jobs", "2"), ("--budget", "1h"), ("--device", "cpu"), ("--memory", "1G")] {
+        let message = stderr(merge("again", &["one", "two"]).args([option, value]), 2);
+        assert!(message.contains("cannot be used with") && message.contains(option), "{option}: {message}");
+    }
+    assert_eq!(scores(&path("timed")), whole);
+    assert!(!path("again").exists());
 }
 
 #[test]
@@ -276,6 +307,10 @@ fn what_is_wrong_with_any_combination_is_said_before_anything_trains() {
         (vec!["--over", "seed=1,2"], vec!["`--over seed` varies nothing", "`--seeds N` runs each"]),
         (vec!["--over", "seed=1,2", "--seeds", "2"], vec!["`--over seed` varies nothing"]),
         (vec!["--over", "data.valid=none,random(0.2)"], vec!["holds out none", "stratified(0.2)"]),
+        (
+            vec!["--over", "data.valid=folds(3),folds(2)", "--folds", "2"],
+            vec!["`--folds 2` and `--over data.valid` both say which images are held out"],
+        ),
         (vec!["--over", "lr=0.1,0.2", "--shard", "1/2", "--halving", "on"], vec!["`--halving on` compares all"]),
         (vec!["--shard", "3/2"], vec!["`3/2` is no part: write `1/4`"]),
         (vec!["--resume"], vec!["`--resume --out DIR`"]),
@@ -354,6 +389,14 @@ fn scores_of_different_images_are_not_compared_in_silence() {
     let (said, best, page, found) = sweep("same", "lr=0.1,0.2");
     assert!(![said, best].concat().contains("different images") && !page.contains("NOT COMPARABLE"), "{page}");
     assert!(found.get("different_images").is_none() && found["standings"][1]["difference"].is_f64(), "{found}");
+    // The first part has the folds of one combination with the first seed, and those of the other with the second.
+    let part = scratch.path().join("part");
+    let mut command = fastai(&scratch);
+    command.args(["sweep", "--quiet", "--over", "data.valid=folds(3),folds(2)", "--seeds", "2", "--shard", "1/2"]);
+    let said = stdout(command.arg("--out").arg(&part).arg(&recipe));
+    assert_eq!(scores(&part).keys().collect::<Vec<_>>(), ["1,42,1", "1,42,2", "1,42,3", "2,43,1", "2,43,2"]);
+    assert!(said.contains("the scores are of different images or labels"), "{said}");
+    assert!(results(&part)["different_images"] == true, "{}", results(&part));
 }
 
 #[test]
@@ -468,6 +511,13 @@ fn folds_hold_out_each_image_once() {
     );
     let text = stdout(&mut sweep("data.valid=stratified(0.25, seed = 3)"));
     assert!(text.contains("out of fold"), "{text}");
+    // The best recipe keeps its split, of which it is said that the score is not.
+    let other =
+        "the score is the mean over 3 folds; a run of this recipe holds out `stratified(0.25, seed = 3)` instead";
+    assert!(text.contains(other), "{text}");
+    let best_recipe = fs::read_to_string(out.join("best.recipe")).unwrap();
+    assert!(best_recipe.contains(&format!("// In the sweep, {other}")), "{best_recipe}");
+    assert!(best_recipe.contains(" valid: stratified(0.25, seed = 3) }"), "{best_recipe}");
     let found = results(&out);
     assert_eq!((&found["folds"], &found["complete"]), (&3.into(), &6.into()));
     let best = &found["standings"][0];

@@ -130,9 +130,10 @@ fn a_reader_that_went_away_is_no_failure_and_a_full_disk_is_one() {
     }
     let status = program().args(["check", "no/such.recipe"]).stderr(closed()).status().unwrap();
     assert_eq!(status.code(), Some(2));
-    if let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") {
-        let output = program().args(["plan", recipe]).stdout(full).output().unwrap();
-        assert_eq!(output.status.code(), Some(1));
-        assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the standard output"));
+    for args in [&["plan", recipe][..], &["--help"], &["run", "--help"], &["--version"]] {
+        let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else { break };
+        let output = program().args(args).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the standard output"), "{args:?}");
     }
 }

@@ -33,6 +33,20 @@ impl<'a> Runs<'a> {
         differ(self.0.iter().map(|(key, result)| (*key, *result)), are_measured_alike)
     }
 
+    /// Whether a candidate has runs, but none that compares with one of `best`: with its seed and fold, which may be missing in
+    /// a part of a sweep, or on its images.
+    pub(super) fn have_one_apart_from(&self, best: usize) -> bool {
+        let of_best: Vec<_> = self.0.iter().filter(|(key, _)| key.candidate == best).collect();
+        let mut near = HashMap::new();
+        for (key, &run) in &self.0 {
+            let compares = of_best
+                .iter()
+                .any(|(of, it)| (of.seed, of.fold) == (key.seed, key.fold) || are_measured_alike(it, run));
+            *near.entry(key.candidate).or_insert(false) |= compares;
+        }
+        near.values().any(|near| !near)
+    }
+
     /// The score of `candidate` minus that of `best`, over the seeds and folds that both completed; nothing for runs that were
     /// not measured on the same images.
     ///
@@ -113,12 +127,13 @@ mod tests {
         let of = |other: &TrialResult, fold: usize| {
             let key = |candidate, fold| TrialKey { candidate, fold, seed: 1 };
             let runs = Runs([(key(0, 0), &best), (key(1, fold), other)].into());
-            (runs.are_measured_differently(), runs.difference(1, 0, None).mean)
+            (runs.are_measured_differently(), runs.have_one_apart_from(0), runs.difference(1, 0, None).mean)
         };
-        assert_eq!(of(&alike, 0), (false, Some(0.5)));
-        assert_eq!(of(&others, 0), (true, None));
-        assert_eq!(of(&relabelled, 0), (true, None));
-        // Folds are measured on images of their own.
-        assert_eq!(of(&others, 1), (false, None));
+        assert_eq!(of(&alike, 0), (false, false, Some(0.5)));
+        assert_eq!(of(&others, 0), (true, false, None));
+        assert_eq!(of(&relabelled, 0), (true, false, None));
+        // Folds are measured on images of their own, so a part of a sweep that has one of each candidate compares none.
+        assert_eq!(of(&others, 1), (false, true, None));
+        assert_eq!(of(&alike, 1), (false, false, None));
     }
 }

@@ -11,8 +11,9 @@ use super::standings::Standings;
 use super::trial::{Trial, TrialKey};
 use super::{AllDiverged, SweepOrigin, SweepSpec, page};
 use crate::RunError;
-use crate::atomic::{create_folder, locked, write_atomic};
+use crate::atomic::{create_folder, is_locked, write_own};
 use crate::error::ResumeError;
+use crate::folder_lock::FolderLock;
 use crate::names::typed;
 use crate::report::claim_folder;
 use crate::sealed::{read_sealed, write_sealed};
@@ -23,6 +24,8 @@ const STATE: (&str, &str) = ("sweep.state", "fastai sweep 2");
 const COUNTS_FROM_0: &str = "fastai sweep 1";
 /// Largest state, bytes.
 const LARGEST: u64 = 16 << 20;
+/// The file that the process has locked which works on the sweep.
+const LOCK: &str = ".lock";
 /// The recipe of the best candidate.
 const BEST: &str = "best.recipe";
 /// With folds, the predictions of the best candidate.
@@ -37,7 +40,7 @@ pub struct SweepFolder {
     /// The number of the first candidate and of the first fold in the names of files.
     first: usize,
     /// Held while the sweep is worked on.
-    _lock: std::fs::File,
+    lock: FolderLock,
 }
 
 impl SweepFolder {
@@ -46,6 +49,9 @@ impl SweepFolder {
     /// # Errors
     /// If `out` contains anything, or cannot be created.
     pub fn create(out: Option<&Path>, name: &str, origin: &SweepOrigin) -> Result<Self, RunError> {
+        if let Some(running) = out.filter(|path| is_locked(&path.join(LOCK))) {
+            return Err(ResumeError::Running(running.to_path_buf()).into());
+        }
         if let Some(begun) = out.filter(|path| SweepFolder::exists(path)) {
             let resumed = format!("`fastai sweep --resume {}` goes on with it", typed(begun));
             let what = format!("a sweep is there: {resumed}; or name another folder");
@@ -53,7 +59,7 @@ impl SweepFolder {
             return Err(RunError::file("create", begun, error));
         }
         let path = claim_folder(out, "sweeps", name)?;
-        let folder = SweepFolder { _lock: lock(&path)?, path, first: 1 };
+        let folder = SweepFolder { lock: FolderLock::take(&path, &path.join(LOCK))?, path, first: 1 };
         let bytes = serde_json::to_vec_pretty(origin)
             .map_err(|e| RunError::file("write", folder.path.join(STATE.0), e.into()))?;
         write_sealed(&folder.path.join(STATE.0), STATE.1, &bytes)?;
@@ -75,7 +81,8 @@ impl SweepFolder {
             Err(_) => (read_sealed(&state, STATE.1, LARGEST)?.map_err(broken)?, 1),
         };
         let origin = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
-        Ok((SweepFolder { _lock: lock(path)?, path: path.to_path_buf(), first }, origin))
+        let lock = FolderLock::take(path, &path.join(LOCK))?;
+        Ok((SweepFolder { lock, path: path.to_path_buf(), first }, origin))
     }
 
     /// Whether a sweep began in this folder.
@@ -86,6 +93,11 @@ impl SweepFolder {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What to warn of, where another process is not kept out.
+    pub(super) fn warning(&self) -> Option<&'static str> {
+        self.lock.warning()
     }
 
     /// The file of a trial's result.
@@ -144,7 +156,7 @@ impl SweepFolder {
         let json = serde_json::to_string_pretty(standings)
             .map_err(|e| RunError::file("write", self.path.join("sweep.json"), e.into()))?;
         self.write("sweep.json", &(json + "\n"))?;
-        write_atomic(self.path.join("runs.csv"), |out| write_runs(standings, out))?;
+        write_own(self.path.join("runs.csv"), |out| write_runs(standings, out))?;
         self.write("scores.svg", &page::scores(standings))?;
         if diverged.is_some() {
             // Those of an earlier version, or of a time when not all candidates had ended.
@@ -161,9 +173,12 @@ impl SweepFolder {
             if standings.different_images {
                 head += "// The combinations of the sweep were measured on different images or labels, this one on its own.\n";
             }
+            if let Some(other) = spec.other_split(best.candidate) {
+                head += &format!("// In the sweep, {other}.\n");
+            }
             self.write(BEST, &(head + &recipe))?;
             match OutOfFold::of(spec, best.candidate, trials).filter(OutOfFold::is_regular) {
-                Some(whole) => write_atomic(self.path.join(OUT_OF_FOLD), |out| whole.write(out))?,
+                Some(whole) => write_own(self.path.join(OUT_OF_FOLD), |out| whole.write(out))?,
                 // That of another candidate, which was the best when the sweep paused.
                 None => _ = std::fs::remove_file(self.path.join(OUT_OF_FOLD)),
             }
@@ -172,7 +187,7 @@ impl SweepFolder {
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
-        Ok(write_atomic(self.path.join(name), |out| out.write_all(text.as_bytes()))?)
+        Ok(write_own(self.path.join(name), |out| out.write_all(text.as_bytes()))?)
     }
 }
 
@@ -192,18 +207,6 @@ fn text_of(spec: &SweepSpec, candidate: usize) -> String {
         read.is_ok_and(|checked| checked.recipe.kept_text() == in_short)
     };
     with_values(&spec.origin.text, &values).filter(says_the_same).unwrap_or(in_short)
-}
-
-/// Takes the folder for this process.
-fn lock(path: &Path) -> Result<std::fs::File, RunError> {
-    let file = path.join(".lock");
-    let opened = std::fs::File::options().create(true).write(true).truncate(false).open(&file);
-    let opened = opened.map_err(|e| RunError::file("create", &file, e))?;
-    match locked(&opened) {
-        Err(std::fs::TryLockError::WouldBlock) => Err(ResumeError::Running(path.to_path_buf()).into()),
-        // File systems without locks.
-        _ => Ok(opened),
-    }
 }
 
 /// `runs.csv`: a row for each complete run, with a column for each changed key.
@@ -243,6 +246,8 @@ mod tests {
         let origin = SweepOrigin::default();
         let now = SweepFolder::create(Some(&scratch.path().join("now")), "A", &origin).unwrap();
         assert_eq!(name(&now), "002-fold1-seed42");
+        let error = SweepFolder::create(Some(now.path()), "A", &origin).unwrap_err().to_string();
+        assert!(error.ends_with("now is being run by another process"), "{error}");
         drop(now);
         assert_eq!(name(&SweepFolder::open(&scratch.path().join("now")).unwrap().0), "002-fold1-seed42");
         let bytes = serde_json::to_vec(&origin).unwrap();

@@ -166,6 +166,9 @@ pub fn run(
 ) -> Result<Swept, RunError> {
     ready::comparable(spec)?;
     folder.prepare()?;
+    if let Some(warning) = folder.warning() {
+        progress.warn(warning);
+    }
     let mine = spec.own_trials();
     let deadline = options.budget.map(|budget| Instant::now() + budget);
     let mut pool = TrialPool::new(spec, options, deadline, &*folder, progress);
@@ -229,6 +232,16 @@ impl SweepSpec {
         let candidate = &self.candidates[key.candidate];
         let fold = if candidate.is_folded() { format!(", fold {}", key.fold + 1) } else { String::new() };
         format!("{}, seed {}{fold}", candidate.describe(), key.seed)
+    }
+
+    /// With `--folds`, that a run of a candidate's recipe holds out other images than those by which the candidate is scored.
+    #[doc(hidden)]
+    pub fn other_split(&self, candidate: usize) -> Option<String> {
+        let (folds, valid) = (self.origin.folds?, &self.candidates[candidate].recipe.data().valid);
+        Some(format!(
+            "the score is the mean over {folds} folds; a run of this recipe holds out `{}` instead, and has a score of its own",
+            valid.in_short()
+        ))
     }
 
     /// The recipe of a trial.

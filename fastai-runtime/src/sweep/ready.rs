@@ -12,7 +12,8 @@ use crate::progress::Progress;
 
 /// Returns what is known to fail before anything trains, each reason once: candidates that cannot be compared, data that is not
 /// there, weights that are missing or of another network, and networks that do not fit into the memory of `options`, or else of
-/// the machine. Notes where batches pass the body in parts. What else is wrong with data and devices is for the trials to say.
+/// the machine. Notes what is remarkable about the data, and where batches pass the body in parts. What else is wrong with data
+/// and devices is for the trials to say.
 pub fn check(spec: &SweepSpec, options: &RunOptions, progress: &mut dyn Progress) -> Vec<Obstacle> {
     let mut found: Vec<Obstacle> = comparable(spec).err().into_iter().map(Obstacle::of_all).collect();
     found.extend(sources::check(spec));

@@ -32,8 +32,8 @@ pub struct Standings {
     pub trials: usize,
     /// Runs that are complete.
     pub complete: usize,
-    /// Whether some runs with the same seed and fold were measured on different images, or by different labels: their scores
-    /// say little about which candidate is the better one, and have no difference.
+    /// Whether some runs with the same seed and fold were measured on different images, or by different labels, or a candidate has
+    /// no run on images of the best: their scores say little about which candidate is the better one, and have no difference.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub different_images: bool,
     /// The candidates, the best first; those of which a run is ruined come after all others that have a complete run.
@@ -169,6 +169,7 @@ impl Standings {
             standing.out_of_fold = whole.and_then(|whole| whole.score(measure(spec)?.as_ref()));
         }
         if let Some(best) = table.best().map(|best| best.candidate) {
+            table.different_images |= runs.have_one_apart_from(best);
             let measure = measure(spec);
             for standing in table.standings.iter_mut().filter(|s| s.candidate != best && !s.runs.is_empty()) {
                 let Difference { mean, interval } = runs.difference(standing.candidate, best, measure.as_deref());
@@ -230,7 +231,8 @@ impl Standing {
             difference: None,
             interval: None,
             epochs: candidate.epochs(),
-            seconds: runs.iter().map(|run| run.seconds).sum(),
+            // The sum of none would be -0.
+            seconds: runs.iter().fold(0.0, |sum, run| sum + run.seconds),
             trials,
             runs,
         }
@@ -389,6 +391,7 @@ mod tests {
         let candidate = Candidate { settings: Vec::new(), folds: vec![recipe.clone()], recipe: recipe.clone() };
         let trial = |seed| Trial::new(TrialKey { candidate: 0, fold: 0, seed }, &recipe);
         let of = |own: &[&Trial]| Standing::new(0, &candidate, own, 2, true).has_diverged();
+        assert!(Standing::new(0, &candidate, &[], 2, true).seconds.is_sign_positive(), "-0 in sweep.json");
         let lost = |seed| {
             let mut lost = trial(seed);
             lost.end = Some(TrialEnd::LostNumbers("the loss became NaN".into()));

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{FoldedRun, KeptFold};
 use crate::RunError;
-use crate::atomic::write_atomic;
+use crate::atomic::write_own;
 use crate::data::{DataError, DataPart, Finding, FindingKind, Item, Target};
 use crate::device;
 use crate::engine::measured::{self, Look};
@@ -144,7 +144,7 @@ impl FoldedRun<'_> {
                 label: out_of_fold::label(&held.truth, image, classes),
                 values: said[fold].row(image).to_vec(),
             });
-            write_atomic(&path, |out| out_of_fold::write(classes, rows, out))?;
+            write_own(&path, |out| out_of_fold::write(classes, rows, out))?;
         }
         Ok(())
     }

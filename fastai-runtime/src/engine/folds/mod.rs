@@ -6,7 +6,6 @@
 mod ending;
 mod kept;
 mod state;
-mod told;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,6 +17,7 @@ pub(super) use kept::KeptFold;
 use super::opening::repeats;
 use super::paused::{Paused, as_begun, ended, refuse};
 use super::snapshot_folder::SnapshotFolder;
+use super::told::{FoldProgress, Told};
 use super::{Outcome, RunOptions, completed, is_unfinished, run_here};
 use crate::RunError;
 use crate::data::{AcrossFolds, DataError, Dataset, Finding, FindingKind};
@@ -26,7 +26,6 @@ use crate::predict::fold_folder;
 use crate::progress::Progress;
 use crate::report::{Folds, Record, RunFailure, RunFolder, Status, Summary, refuse_link};
 use state::FoldsState;
-use told::{FoldProgress, Told};
 
 /// What the run around the folds and one of them have to do with each other.
 #[derive(Clone, Copy)]
@@ -208,13 +207,9 @@ impl<'a> FoldedRun<'a> {
     /// Adds a complete fold to the summary.
     fn add(&mut self, run: &Summary) -> Result<(), RunError> {
         let summary = &mut self.summary;
-        if summary.classes.is_empty() {
-            summary.classes.clone_from(&run.classes);
-            summary.device.clone_from(&run.device);
-            summary.device_reason.clone_from(&run.device_reason);
-            summary.counts = run.counts;
-            summary.data.clone_from(&run.data);
-            summary.weights.clone_from(&run.weights);
+        match summary.classes.is_empty() {
+            true => begin_as(summary, run),
+            false => summary.counts.valid += run.counts.valid,
         }
         if summary.classes != run.classes {
             let text = "the folds have different classes: the data changed while the run was paused";
@@ -234,12 +229,21 @@ impl<'a> FoldedRun<'a> {
         Ok(())
     }
 
+    /// Takes what the first fold knows if it is not complete.
+    fn know_first(&mut self) {
+        let first = Summary::read(&fold_folder(self.folder.path(), 1));
+        if let Some(first) = first.ok().filter(|_| self.summary.classes.is_empty()) {
+            begin_as(&mut self.summary, &first);
+        }
+    }
+
     /// Ends the run after a stop request.
     fn stopped(mut self, reached: Reached) -> RunError {
         if !fold_folder(self.folder.path(), 1).exists() {
             return RunError::Stopped(reached);
         }
         self.summary.status = Status::Stopped;
+        self.know_first();
         if let Err(error) = self.write_pages() {
             return error;
         }
@@ -262,6 +266,7 @@ impl<'a> FoldedRun<'a> {
             return error;
         }
         self.summary.status = Status::Failed;
+        self.know_first();
         let of = fold.map_or_else(String::new, |index| format!("fold {}: ", index + 1));
         let said = format!("{of}{error}");
         self.summary.failure = Some(RunFailure { error: said.clone(), ..RunFailure::of(&error) });
@@ -271,6 +276,16 @@ impl<'a> FoldedRun<'a> {
         }
         error
     }
+}
+
+/// Takes into the summary of a run what its first fold knows of data, device and weights.
+fn begin_as(summary: &mut Summary, first: &Summary) {
+    summary.classes.clone_from(&first.classes);
+    summary.device.clone_from(&first.device);
+    summary.device_reason.clone_from(&first.device_reason);
+    summary.counts = first.counts;
+    summary.data.clone_from(&first.data);
+    summary.weights.clone_from(&first.weights);
 }
 
 /// Removes what a fold left that cannot go on.

@@ -1,4 +1,4 @@
-//! Progress of folds, which begin alike.
+//! Progress of folds, which begin alike, and are measured on the same data.
 
 use std::collections::HashSet;
 
