@@ -30,6 +30,7 @@ const RENAMED: &[(&str, &[&str])] = &[
     ("epochs", &["n_epoch"]),
     ("cycles", &["n_cycle", "n_cycles", "epochs", "n_epochs"]),
     ("wds", &["wd", "weight_decay"]),
+    ("momentum", &["mom"]),
     ("start", &["start_lr"]),
     ("end", &["end_lr"]),
     ("n_aug", &["n"]),

@@ -47,10 +47,12 @@ pub fn seeded_text(kept: &str, seed: u64) -> String {
     text.into_owned()
 }
 
-/// The canonical text of a recipe as models are compared by it: without its comment, in the words of this version.
+/// The canonical text of a recipe as models are compared by it: in the words of this version, without its comment, and without
+/// its seed, which says nothing about what a model predicts and may have been given beside the recipe.
 pub fn model_text(text: &str) -> String {
     let text = in_todays_words(text);
-    text.lines().filter(|line| !line.starts_with("///")).map(|line| format!("{line}\n")).collect()
+    let kept = text.lines().filter(|line| !line.starts_with("///") && !line.starts_with("    seed: "));
+    kept.map(|line| format!("{line}\n")).collect()
 }
 
 impl Recipe {
@@ -194,6 +196,10 @@ mod tests {
         assert_eq!((seeded_text(&plain, 7), seeded_text(&text("seed: 3,"), 7)), (seven.clone(), seven));
         assert_eq!(seeded_text(&plain, u64::MAX), plain, "no recipe names that");
         assert_eq!(seeded_text("no recipe", 7), "no recipe");
+        // A model is of the recipe whatever the seed.
+        let of_seven = RecipeText::new("cats.recipe", &text("seed: 7,"), &[]).result.unwrap().recipe;
+        assert_eq!(of_seven.model_texts(), [model_text(&canonical_text(&plain))]);
+        assert!(of_seven.to_string().contains("\n    seed: 7,\n"), "{of_seven}");
     }
 
     #[test]

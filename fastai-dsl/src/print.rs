@@ -257,19 +257,14 @@ impl Recipe {
     }
 
     /// Returns the text of a step as the recipe's author reads it: its own text, with the names of found rates that
-    /// [`kept_text`](Self::kept_text) has, and with rates of at most 15 significant digits. What is compared is the step's own
-    /// text.
+    /// [`kept_text`](Self::kept_text) has. What is compared is the step's own text.
     pub fn shown(&self, step: &Step) -> String {
-        let mut step = step.clone();
-        if let Step::Fit(fit) = &mut step {
-            fit.lrs.iter_mut().for_each(|rate| *rate = rate.rounded());
-        }
-        StepText { step: &step, names: &self.rate_names }.to_string()
+        StepText { step, names: &self.rate_names }.to_string()
     }
 
     /// Returns the text of a rate as [`shown`](Self::shown) writes it in a step.
     pub fn shown_rate(&self, rate: Rate) -> String {
-        rate.rounded().text(&self.rate_names)
+        rate.text(&self.rate_names)
     }
 }
 

@@ -75,8 +75,7 @@ impl Rate {
         self.resolve(&[])
     }
 
-    /// The rate with 15 significant digits, which hide the rounding of products: `lr * 0.01` for `lr` times 0.1 times 0.1. For
-    /// people to read; training uses the rate itself.
+    /// The rate with 15 significant digits, which removes the rounding of products: `lr * 0.01` for `lr` times 0.1 times 0.1.
     pub(crate) fn rounded(self) -> Rate {
         let short = |x: f64| format!("{x:.14e}").parse().unwrap_or(x);
         let base = match self.base {

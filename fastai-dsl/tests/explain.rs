@@ -113,13 +113,15 @@ fn every_word_is_explained() {
                    reflect auto cpu cuda skip deny keep drop val_loss trn_loss epoch iteration batchsize underfitting \
                    overfitting sgdr augmentation set_data sched get_augs ConvLearner ImageClassifierData tfms_from_model \
                    transforms_side_on TTA sz bs ps val_idxs get_cv_idxs cycle_save_name use_clr fit_one_cycle fine_tune \
-                   adam resnext101_64 lr learn plot np data True learning_rate dn121";
+                   adam resnext101_64 lr learn plot np data True learning_rate dn121 mom";
     for topic in brought.split(' ') {
         assert!(explain::page(topic).is_ok(), "{topic}");
     }
     assert!(explain::page("adam").unwrap().contains("decay is added to the gradient"), "the optimizer");
     assert!(explain::page("cosine").unwrap().contains("`anneal` of `fit`"));
     assert!(explain::page("sz").unwrap().contains("Instead: `size`"));
+    assert!(explain::page("mom").unwrap().contains("Instead: `momentum`"));
+    assert_eq!(explain::page("in"), explain::page("for"));
     for (topic, part) in [
         ("E0404", "E0404: wrong number of learning rates"),
         ("long_run", "A lint, `warn` unless"),

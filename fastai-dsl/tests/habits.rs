@@ -105,6 +105,7 @@ const HABITS: &[(&str, &str, &str, &str)] = &[
     ("squeezenet1_1", "squeezenet1_1 { ps: 0.5 }", "E0204", "`dropout: 0.5`"),
     ("squeezenet1_1", "squeezenet1_1 { xtra_fc: [512] }", "E0204", "`hidden: [512]`"),
     ("squeezenet1_1", "squeezenet1_1 { precompute: True }", "E0204", "`precompute(on);`"),
+    ("squeezenet1_1", "squeezenet1_1, optimizer: sgd { mom: 0.9 }", "E0204", "`momentum: 0.9`"),
     ("squeezenet1_1", "models.squeezenet1_1", "E0103", "`squeezenet1_1`"),
     ("squeezenet1_1", "squeezenet1_1 { arch: resnet34 }", "E0204", "the word before the braces: `resnet34 { .. }`"),
     ("squeezenet1_1", "resnet50d", "E0207", "`resnet50`"),

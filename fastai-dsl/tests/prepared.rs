@@ -277,6 +277,12 @@ fn a_top_k_of_all_classes_is_a_lint() {
         assert!(codes(&format!("#[allow(top_k_of_all)]\n{recipe}"), &data).is_empty());
     }
     assert!(codes(&metrics("[top_k(2)]"), &data).is_empty());
+    // The metrics of an argument are not in the text.
+    let set = ["metrics=[top_k]".parse::<Override>().unwrap()];
+    let source = RecipeText::new("dogs.recipe", &metrics("[accuracy]"), &set).verify(&data);
+    let said = source.render(false);
+    assert!(said.contains("--set metrics=[top_k]") && !said.contains("dogs.recipe:"), "{said}");
+    assert!(source.diagnostics().iter().all(|found| !source.is_in_text(found.site)));
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub(super) fn pages(topic: &str) -> Vec<String> {
         let tasks: Vec<String> = kind.tasks().iter().map(|task| format!("`{}`", task.word())).collect();
         pages.push(format!("metric `{topic}`, for {}\n\n{}\n\n    metrics: [{topic}]\n", tasks.join(", "), doc.trim()));
     }
-    let keyword = KEYWORDS.iter().find(|(name, ..)| *name == topic);
+    let keyword = KEYWORDS.iter().find(|(name, ..)| *name == topic || *name == "for" && topic == "in");
     pages.extend(keyword.map(|(_, form, text)| format!("{form}\n\n{text}\n")));
     pages.extend(word(topic));
     pages

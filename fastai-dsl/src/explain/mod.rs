@@ -38,15 +38,19 @@ pub fn page(topic: &str) -> Result<String, String> {
     pages.extend(arch::find(topic).map(arch_page));
     // A set of transforms has the page of its section.
     pages.extend(glossary::pages(topic));
-    pages.extend(constructs().flat_map(|c| {
-        c.keys.iter().filter(|k| k.name == topic).map(|k| format!("in {}:\n{}", written(c), key_line(k)))
-    }));
+    pages.extend(constructs().filter_map(|c| key_page(c, topic)));
     pages.extend(glossary::pages_beyond(topic));
     if pages.is_empty() {
         let near = numbered(topic).or_else(|| begun(topic)).or_else(|| nearest(topic, topics(), LEAST_LIKENESS));
         return Err(near.map_or("`fastai explain` lists all".to_string(), |n| format!("did you mean `{n}`?")));
     }
     Ok(pages.join("\n"))
+}
+
+/// The page about a key or an argument of one construct, which another may have in another sense; `None` if it has none of that
+/// name.
+pub fn key_page(construct: &Construct, key: &str) -> Option<String> {
+    Some(format!("in {}:\n{}", written(construct), key_line(construct.key(key)?.1)))
 }
 
 /// The error of that number, which is written without its zeros or its letter: `E404`, `404`.

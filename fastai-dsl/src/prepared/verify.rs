@@ -332,14 +332,12 @@ impl DataSummary {
         let classes = self.classes.len();
         let Some(message) = recipe.metrics().iter().find_map(|metric| metric.always_one(classes)) else { return };
         // The value of a constant is unknown.
-        if draft.section("metrics").is_none_or(|entry| entry.value.has_constant()) {
-            return;
-        }
+        let Some(entry) = draft.section("metrics").filter(|entry| !entry.value.has_constant()) else { return };
         let help = match classes {
             2 => "`accuracy`, which is `top_k(1)`".to_string(),
             _ => format!("`top_k({})` or less, or `accuracy`, which is `top_k(1)`", classes - 1),
         };
-        let diagnostic = Diagnostic::error(&c::TOP_K_OF_ALL, site(draft, "metrics", None), message).help(help);
+        let diagnostic = Diagnostic::error(&c::TOP_K_OF_ALL, entry.value.site, message).help(help);
         check::lint_of_section("metrics", diagnostic, draft, out);
     }
 }

@@ -43,7 +43,8 @@ fn decayed(
         return None;
     }
     let head = *lrs.last()?;
-    let rates = (1..GROUPS as i32).rev().map(|from_head| head * decay.powi(from_head));
+    // Rounded here, so that every text of the recipe states the rates that train.
+    let rates = (1..GROUPS as i32).rev().map(|from_head| (head * decay.powi(from_head)).rounded());
     Some(rates.chain([head]).collect())
 }
 
