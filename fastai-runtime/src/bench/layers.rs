@@ -43,7 +43,9 @@ pub(super) fn rows(workload: &Workload, graph: &Graph, passes: &[(f64, Vec<UnitT
         let is_it = |time: &&UnitTime| {
             time.direction == direction && graph.units.get(time.unit).is_some_and(|unit| unit.name() == name)
         };
-        median(passes.iter().map(|(_, times)| times.iter().filter(is_it).map(|time| time.seconds).sum()).collect())
+        // The sum of none would be -0.
+        let of_pass = |times: &[UnitTime]| times.iter().filter(is_it).fold(0.0, |sum, time| sum + time.seconds);
+        median(passes.iter().map(|(_, times)| of_pass(times)).collect())
     };
     let layers = describe(workload.arch, workload.size).into_iter().filter(|layer| !layer.name.is_empty());
     let mut rows: Vec<LayerTime> = layers

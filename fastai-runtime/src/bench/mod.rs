@@ -253,6 +253,7 @@ mod tests {
             assert!(timed.iter().all(|layer| layer.forward > 0.0), "{mode:?}");
             let back = timed.iter().all(|layer| layer.backward > 0.0);
             assert_eq!(back, mode == BenchMode::Train, "{mode:?}");
+            assert!(timed.iter().all(|layer| layer.backward.is_sign_positive()), "-0 in the JSON of {mode:?}");
             assert_eq!(rest.multiply_adds, 0, "{mode:?}");
         }
     }

@@ -84,10 +84,9 @@ fn of_fit(curve: &FitCurve) -> impl Iterator<Item = BatchRow> {
     })
 }
 
-/// Writes the rows. Columns: `step, epoch, batch, loss, smoothed, lr_0, lr_1, ..`, one rate per layer group; those of groups that
-/// do not train are empty.
-pub(super) fn write(rows: &[BatchRow], out: &mut dyn io::Write) -> io::Result<()> {
-    let groups = rows.iter().map(|row| row.rates.len()).max().unwrap_or(0);
+/// Writes the rows of a network with `groups` layer groups. Columns: `step, epoch, batch, loss, smoothed, lr_0, lr_1, ..`, one rate
+/// per layer group, the head's last; those of groups that do not train are empty.
+pub(super) fn write(rows: &[BatchRow], groups: usize, out: &mut dyn io::Write) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     let names = [STEP, "epoch", "batch", "loss", "smoothed"].map(str::to_string);
     csv.write_record(names.into_iter().chain((0..groups).map(|group| format!("lr_{group}"))))?;
@@ -99,7 +98,7 @@ pub(super) fn write(rows: &[BatchRow], out: &mut dyn io::Write) -> io::Result<()
             row.loss.to_string(),
             row.smoothed.to_string(),
         ];
-        fields.resize(fields.len() + groups - row.rates.len(), String::new());
+        fields.resize(fields.len() + groups.saturating_sub(row.rates.len()), String::new());
         fields.extend(row.rates.iter().map(f64::to_string));
         csv.write_record(fields)?;
     }
@@ -166,14 +165,19 @@ mod tests {
         let epochs: Vec<Option<u64>> = rows.iter().map(|row| row.epoch).collect();
         assert_eq!(epochs, [Some(0), Some(0), Some(1), None, None, Some(0), Some(0), Some(1)]);
         let mut file = Vec::new();
-        write(&rows, &mut file).unwrap();
+        write(&rows, 3, &mut file).unwrap();
         let text = String::from_utf8(file.clone()).unwrap();
         assert!(text.starts_with("step,epoch,batch,loss,smoothed,lr_0,lr_1,lr_2\n1,0,0,0.5,0.5,,,0.01\n"), "{text}");
         assert!(text.contains("\n2,,1,0.68,0.69,,,0.00002\n"), "{text}");
         let read = read(&mut file.as_slice()).unwrap();
         assert_eq!(format!("{rows:?}"), format!("{read:?}"), "NaN differs from itself");
+        // Of earlier versions, with as many columns as groups trained.
         let earlier = "stage,epoch,batch,loss,smoothed,lr_0\n0,0,0,0.5,0.5,0.01\n";
-        assert_eq!(super::read(&mut earlier.as_bytes()).unwrap()[0].step, 0);
+        assert_eq!(super::read(&mut earlier.as_bytes()).unwrap(), rows[..1]);
+        // The head alone trained.
+        let mut file: Vec<u8> = Vec::new();
+        write(&rows[..1], 3, &mut file).unwrap();
+        assert_eq!(file, b"step,epoch,batch,loss,smoothed,lr_0,lr_1,lr_2\n1,0,0,0.5,0.5,,,0.01\n");
     }
 
     #[test]

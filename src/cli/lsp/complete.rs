@@ -1,4 +1,6 @@
-//! What may stand at a place of a recipe, from the registry.
+//! What stands or may stand at a place of a recipe, from the registry.
+
+use std::ops::Range;
 
 use fastai_dsl::arch::ARCHS;
 use fastai_dsl::recipe::METRICS;
@@ -98,6 +100,13 @@ fn construct(of: &Bracket) -> Option<&'static Construct> {
     // The keys of a section stand in braces; `let model = lr_find(` is a call.
     let of_section = if of.open == '{' { chosen(&of.key, &of.word) } else { None };
     of_section.or_else(|| constructs().find(|construct| construct.name == of.word))
+}
+
+/// The construct of which the word at these bytes is a key or an argument's name.
+pub fn construct_of_key(text: &str, word: &Range<usize>) -> Option<&'static Construct> {
+    let context = CursorContext::read(&text[..word.start], |_, _, _| {})?;
+    let is_key = context.key.is_none() && text[word.end..].trim_start().starts_with([':', '=']);
+    construct(context.brackets.last().filter(|_| is_key)?)
 }
 
 /// Kinds of items, by the protocol's numbers.

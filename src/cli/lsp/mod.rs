@@ -114,17 +114,7 @@ impl Server {
                 let start = place::word(text, at).start;
                 Value::Array(complete::items(&text[..start], text))
             })),
-            "textDocument/hover" => Ok(self.at(parameters, |text, at| {
-                let word = place::word(text, at);
-                let page = bound(text, &text[word.clone()]).map_or_else(|| explain::page(&text[word.clone()]), Ok);
-                match page {
-                    Ok(page) => json!({
-                        "contents": { "kind": "plaintext", "value": page },
-                        "range": place::range(text, word),
-                    }),
-                    Err(_) => Value::Null,
-                }
-            })),
+            "textDocument/hover" => Ok(self.at(parameters, hover)),
             "textDocument/formatting" => {
                 let Some((uri, text)) = self.text(parameters) else { return Ok(Value::Null) };
                 let (name, bytes) = (uri.to_string(), text.clone().into_bytes());
@@ -194,6 +184,18 @@ fn published(uri: &str, findings: Vec<Value>) -> Value {
     json!({ "jsonrpc": "2.0", "method": "textDocument/publishDiagnostics", "params": parameters })
 }
 
+/// The page about the word at a byte, in the sense that it has there; null if there is none.
+fn hover(text: &str, at: usize) -> Value {
+    let range = place::word(text, at);
+    let word = &text[range.clone()];
+    let key = complete::construct_of_key(text, &range).and_then(|construct| explain::key_page(construct, word));
+    let page = key.or_else(|| bound(text, word)).or_else(|| explain::page(word).ok());
+    page.map_or(
+        Value::Null,
+        |page| json!({ "contents": { "kind": "plaintext", "value": page }, "range": place::range(text, range) }),
+    )
+}
+
 /// What a recipe's text binds a name to: its `let`, or the head of its `for`.
 fn bound(text: &str, name: &str) -> Option<String> {
     let binds = |begins: &str, is: &str, ends: char| {
@@ -239,6 +241,36 @@ mod tests {
         assert_eq!(bound(text, "lr").as_deref(), Some("let lr  = lr_find(or = 1e-2)"));
         assert_eq!(bound(text, "size").as_deref(), Some("for size in [64, 128]"));
         assert_eq!((bound(text, "l"), bound(text, "fit")), (None, None));
+    }
+
+    #[test]
+    fn a_word_is_shown_in_the_sense_that_it_has_there() {
+        let text = "Cats { seed: 7, data: csv { root: \"d\", batch: 4, valid: random(0.2, seed = 1) },
+            transforms: side_on { size: 64 }, model: resnet34 { cut: 1 },
+            train: { for size in [32, 64] { resize(size); } let lr = lr_find(or = 0.1); fit(lr, 1, cycle_len = 1); } }";
+        for (place, begins) in [
+            ("seed: 7", "section `seed`"),
+            ("data:", "section `data`"),
+            ("csv {", "csv { root, "),
+            ("root:", "in csv { root, "),
+            ("batch:", "in csv { root, "),
+            ("seed = 1", "in random("),
+            ("size: 64", "in transforms { "),
+            ("cut: 1", "in model { "),
+            ("size in", "for size in [32, 64]"),
+            ("size);", "for size in [32, 64]"),
+            ("lr = lr_find", "let lr = lr_find(or = 0.1)"),
+            ("or = 0.1", "in lr_find("),
+            ("fit(lr", "fit(lrs, "),
+            ("cycle_len", "in fit("),
+        ] {
+            let shown = hover(text, text.find(place).unwrap());
+            let page = shown["contents"]["value"].as_str().unwrap();
+            assert!(page.starts_with(begins), "{place}: {page}");
+            let senses = page.lines().filter(|line| line.starts_with("in ")).count();
+            assert!(senses == 1 || !begins.starts_with("in "), "{place}: {page}");
+        }
+        assert_eq!(hover(text, text.find("Cats").unwrap()), Value::Null);
     }
 
     #[test]
