@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::RunError;
+use crate::atomic::is_locked;
 use crate::error::FailedStep;
 use crate::names::{typed, visible};
 
@@ -18,6 +19,8 @@ pub(crate) const SUMMARY: &str = "summary.json";
 pub(crate) const MODELS: &str = "models";
 /// The folder within a run folder with the state of the run; it exists exactly while the run is incomplete.
 pub(crate) const RESUME: &str = "resume";
+/// The file in [`RESUME`] that the process has locked which executes the run.
+pub(crate) const LOCK: &str = "lock";
 
 /// Why a run failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,17 +77,27 @@ impl RunFailure {
     }
 }
 
+/// Whether another process executes the run in `folder`.
+pub(crate) fn is_running(folder: &Path) -> bool {
+    is_locked(&folder.join(RESUME).join(LOCK))
+}
+
 /// What goes on with the run in `folder`, if it has kept a state from which it can: `` `fastai run --resume DIR` goes on with
-/// it ``.
+/// it ``, or the process that executes it now.
 pub(crate) fn resuming(folder: &Path) -> Option<String> {
     let mut kept = std::fs::read_dir(folder.join(RESUME)).into_iter().flatten().flatten();
-    kept.any(|entry| !keeps_nothing(&entry.file_name()))
-        .then(|| format!("`fastai run --resume {}` goes on with it", typed(folder)))
+    kept.any(|entry| !keeps_nothing(&entry.file_name())).then(|| {
+        if is_running(folder) {
+            "it is being run by another process".to_string()
+        } else {
+            format!("`fastai run --resume {}` goes on with it", typed(folder))
+        }
+    })
 }
 
 /// Whether a file in [`RESUME`] of this name keeps no state: the lock, or a file in the making.
 pub(crate) fn keeps_nothing(name: &OsStr) -> bool {
-    name == "lock" || name.to_str().is_some_and(|name| name.ends_with(".tmp"))
+    name == LOCK || name.to_str().is_some_and(|name| name.ends_with(".tmp"))
 }
 
 /// Largest file that is read, bytes.
@@ -189,5 +202,8 @@ mod tests {
         assert_eq!(resuming(&folder), None);
         std::fs::write(folder.join(RESUME).join("state"), "").unwrap();
         assert_eq!(resuming(&folder), Some(format!("`fastai run --resume '{}'` goes on with it", folder.display())));
+        let lock = std::fs::File::create(folder.join(RESUME).join(LOCK)).unwrap();
+        lock.lock().unwrap();
+        assert_eq!(resuming(&folder).unwrap(), "it is being run by another process");
     }
 }

@@ -57,8 +57,8 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
         println!("libraries of the system:");
         print!("{}", table(&rows, 0));
     }
-    if let Some(bytes) = diagnosis.memory {
-        println!("memory: {}", in_units(bytes));
+    if let Some(limit) = &diagnosis.memory {
+        println!("memory: {} ({})", in_units(limit.bytes), limit.source);
     }
     print_defaults();
     if let Some(folder) = kernels_folder().filter(|_| built != [DeviceKind::Cpu]) {

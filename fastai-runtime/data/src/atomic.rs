@@ -41,10 +41,32 @@ pub fn write_atomic(
     path: impl AsRef<Path>,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    let path = path.as_ref();
+    write(path.as_ref(), Whose::User, content)
+}
+
+/// Writes a file of the program's own, in the folder of a run, a sweep or a cache, like [`write_atomic`]. Users who share such a
+/// folder may go on with each other's work, so where this process may not keep the owner, the group or the permissions of the
+/// earlier file, the file gets those of a new one.
+pub fn write_own(
+    path: impl AsRef<Path>,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), FileError> {
+    write(path.as_ref(), Whose::Program, content)
+}
+
+/// Who named a file that is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The user, whose file may not pass to another owner unasked.
+    User,
+    /// The program, in a folder of its own.
+    Program,
+}
+
+fn write(path: &Path, whose: Whose, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FileError> {
     let write = || match WriteTarget::of(path)? {
         WriteTarget::New(path) => replace(&path, None, content),
-        WriteTarget::Regular(path, old) => replace(&path, Some(&old), content),
+        WriteTarget::Regular(path, old) => replace(&path, Some((&old, whose)), content),
         WriteTarget::Stream { append } => stream(path, append, content),
     };
     write().map_err(|e| FileError::new("write", path, e))
@@ -215,7 +237,7 @@ fn stream(path: &Path, append: bool, content: impl FnOnce(&mut dyn Write) -> io:
 
 fn replace(
     path: &Path,
-    old: Option<&Metadata>,
+    old: Option<(&Metadata, Whose)>,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     let Some(name) = path.file_name() else {
@@ -236,15 +258,17 @@ fn replace(
         io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("there is no folder {}", folder.display())),
         _ => error,
     })?;
-    if let Some(old) = old {
-        keep_owner(file.as_file(), old)?;
-        file.as_file().set_permissions(old.permissions())?;
+    if let Some((old, whose)) = old {
+        match keep_owner(file.as_file(), old) {
+            Err(error) if whose == Whose::User => return Err(error),
+            _ => keep_permissions(file.as_file(), old, whose)?,
+        }
     }
     let mut buffered = BufWriter::new(file.as_file_mut());
     content(&mut buffered)?;
     buffered.flush()?;
     drop(buffered);
-    file.as_file().sync_all()?;
+    if_synced(file.as_file().sync_all())?;
     put(file, path)?;
     sync_folder(folder);
     Ok(())
@@ -290,7 +314,35 @@ pub fn create_folder(folder: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Gives the new file the owner and the group of the old one.
+/// The result of a sync on a file system that may have none: what it cannot do is no error of the file.
+///
+/// # Errors
+/// If the system lost what was written, or has no room for it.
+pub fn if_synced(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|error| match error.kind() {
+        // EINVAL; ENOSYS and ENOTSUP.
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => Ok(()),
+        _ => Err(error),
+    })
+}
+
+/// Gives the new file the permissions of the old one.
+fn keep_permissions(file: &File, old: &Metadata, whose: Whose) -> io::Result<()> {
+    let permissions = old.permissions();
+    // Some mounts refuse every change, even to what already is.
+    if file.metadata()?.permissions() == permissions {
+        return Ok(());
+    }
+    file.set_permissions(permissions).or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported if whose == Whose::Program => Ok(()),
+        _ => Err(error),
+    })
+}
+
+/// Gives the new file the owner and the group of the old one; or else the group, through which others may share it.
+///
+/// # Errors
+/// If the file does not get both.
 #[cfg(unix)]
 fn keep_owner(file: &std::fs::File, old: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
@@ -300,6 +352,7 @@ fn keep_owner(file: &std::fs::File, old: &Metadata) -> io::Result<()> {
     }
     let kept = fchown(file, Some(old.uid()), Some(old.gid()));
     kept.map_err(|_| {
+        let _ = fchown(file, None, Some(old.gid()));
         let (uid, gid) = (old.uid(), old.gid());
         io::Error::new(
             io::ErrorKind::PermissionDenied,
@@ -331,6 +384,11 @@ pub fn locked(file: &File) -> Result<(), TryLockError> {
     file.try_lock()
 }
 
+/// Whether another process has [`locked`] the file; `false` if there is none, and on file systems without locks.
+pub fn is_locked(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -350,12 +408,15 @@ mod tests {
         let (owner, other) = (open(), open());
         locked(&owner).unwrap();
         assert!(matches!(locked(&other), Err(TryLockError::WouldBlock)));
+        assert!(is_locked(&folder.path().join("lock")) && !is_locked(&folder.path().join("absent")));
         let copy = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(30));
             drop(owner);
         });
         locked(&other).unwrap();
         copy.join().unwrap();
+        drop(other);
+        assert!(!is_locked(&folder.path().join("lock")));
     }
 
     #[test]
@@ -429,6 +490,40 @@ mod tests {
         write_atomic(&path, |w| w.write_all(b"x")).unwrap();
         let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), mode(&plain));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_are_kept_and_set_only_if_they_differ() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        for whose in [Whose::User, Whose::Program] {
+            for mode in [0o600, 0o664, 0o644] {
+                std::fs::write(&path, b"old").unwrap();
+                std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+                write(&path, whose, |out| out.write_all(b"new")).unwrap();
+                assert_eq!(std::fs::read(&path).unwrap(), b"new");
+                assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+            }
+        }
+        // A change of the permissions, even to the same, changes the time of the inode.
+        let file = File::create(folder.path().join("b.txt")).unwrap();
+        let before = file.metadata().unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        keep_permissions(&file, &before, Whose::User).unwrap();
+        let time = |found: &Metadata| (found.ctime(), found.ctime_nsec());
+        assert_eq!(time(&file.metadata().unwrap()), time(&before));
+        file.set_permissions(before.permissions()).unwrap();
+        assert_ne!(time(&file.metadata().unwrap()), time(&before), "the test can see a change");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_errors_of_file_systems_that_cannot_sync_are_tolerated() {
+        // EINVAL, ENOSYS, ENOTSUP; EIO, ENOSPC.
+        let tolerated = |number| if_synced(Err(io::Error::from_raw_os_error(number))).is_ok();
+        assert_eq!([22, 38, 95, 5, 28].map(tolerated), [true, true, true, false, false]);
     }
 
     #[cfg(unix)]

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::atomic::{FileError, write_atomic};
+use crate::atomic::{FileError, write_own};
 
 /// Digits of a digest.
 const DIGITS: usize = 64;
 
 /// Writes `content` to `path` atomically, after a line with the kind of the file and the BLAKE3 digest of both.
 pub fn write_sealed(path: &Path, kind: &str, content: &[u8]) -> Result<(), FileError> {
-    write_atomic(path, |out| {
+    write_own(path, |out| {
         writeln!(out, "{kind} {}", digest(kind, content))?;
         out.write_all(content)
     })

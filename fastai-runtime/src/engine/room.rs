@@ -1,7 +1,7 @@
 //! Whether a run fits into memory, and in how many parts a batch passes the body so that it does.
 
 use fastai_data::memory;
-use fastai_dsl::{BodyState, Plan, Recipe, Stage, Step, StepKind};
+use fastai_dsl::{BodyState, Facts, Plan, Recipe, Stage, Step, StepKind};
 
 use crate::RunError;
 use crate::error::FailedStep;
@@ -13,19 +13,55 @@ pub(super) const FEWEST: u64 = 2;
 /// Batches of pixels in memory at a time: the one that passes the network, one that waits, and one that is loaded.
 const LOADED: u64 = 3;
 
+/// Bytes of addresses of the program, its files and its images, measured as what the smallest run needs under `ulimit -v` beside its
+/// threads.
+const OF_PROGRAM: u64 = 192 << 20;
+
+/// Bytes of addresses of a thread: its stack, and 64 MiB that the C library reserves for a thread that allocates.
+const OF_THREAD: u64 = (64 + 2) << 20;
+
+/// Threads beside those that compute: the first one, and those that load images, show progress and wait for signals.
+const FURTHER_THREADS: u64 = 5;
+
 /// The parts, from 1, in which the batches of each stage of the plan pass the body on the CPU, so that they fit into memory as far
 /// as it can be estimated from the layers.
 ///
 /// `limit` are the bytes that the network may take; unless given, those that this process may have: the machine's memory, or a
-/// limit of its container or of `ulimit -v`. Unknown limits are no error.
+/// limit of its control groups or of `ulimit -v`. Unknown limits are no error.
 ///
 /// # Errors
 /// [`RunError::TooLarge`] if a step does not fit in any number of parts.
 pub fn fits_memory(recipe: &Recipe, plan: &Plan, limit: Option<u64>) -> Result<Vec<usize>, RunError> {
-    match limit.or_else(memory::limit) {
-        Some(there) => fits_into(recipe, plan, there, limit.is_some()),
-        None => Ok(vec![1; plan.stages.len()]),
+    match (limit, memory::limit()) {
+        (Some(stated), _) => fits_into(recipe, plan, stated, true),
+        (None, Some(there)) if memory::address_space() == Some(there) => fits_addresses(recipe, plan, there),
+        (None, Some(there)) => fits_into(recipe, plan, there, false),
+        (None, None) => Ok(vec![1; plan.stages.len()]),
     }
+}
+
+/// Refuses what `ulimit -v` leaves no room for whatever the data are, before images are read, which takes addresses as well.
+pub(super) fn fits_before_data(recipe: &Recipe) -> Result<(), RunError> {
+    match memory::address_space().filter(|there| memory::limit() == Some(*there)) {
+        Some(there) => {
+            let facts = Facts { classes: Some(1), ..Facts::default() };
+            fits_addresses(recipe, &Plan::new(recipe, &facts), there).map(drop)
+        }
+        None => Ok(()),
+    }
+}
+
+/// [`fits_memory`] where `ulimit -v` leaves this process so many bytes of `there`, of which the program and its threads need some.
+fn fits_addresses(recipe: &Recipe, plan: &Plan, there: u64) -> Result<Vec<usize>, RunError> {
+    let beside = OF_PROGRAM + (rayon::current_num_threads() as u64 + FURTHER_THREADS) * OF_THREAD;
+    fits_into(recipe, plan, there.saturating_sub(beside), false).map_err(|error| match error {
+        RunError::TooLarge { step, needs, stated, lower, .. } => {
+            let higher = "a higher `ulimit -v`, or fewer threads";
+            let lower = if beside < there { format!("{lower}; or {higher}") } else { higher.to_string() };
+            RunError::TooLarge { step, needs: needs + beside, there, stated, lower }
+        }
+        other => other,
+    })
 }
 
 /// `stated`: whether it is an option that says what is there, which is for the network alone; otherwise the loaded pixels, which
@@ -154,7 +190,6 @@ pub(super) fn in_parts(stage: &Stage, parts: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use fastai_dsl::Facts;
     use fastai_dsl::source::RecipeText;
 
     use super::*;
@@ -234,6 +269,24 @@ mod tests {
         let said = fits(64, false).unwrap_err();
         assert!(said.contains("`batch: 4` or smaller images"), "{said}");
         assert_eq!(fits(4, false), Ok(vec![1]), "the advice holds");
+    }
+
+    #[test]
+    fn a_limit_of_addresses_holds_the_program_and_its_threads_too() {
+        let text = "A { task: single_label, data: folders { root: \"d\", batch: 2 }, transforms: side_on { size: 64 }, model: \
+                    squeezenet1_1, metrics: [accuracy], train: { fit(0.01, 1); } }";
+        let recipe = RecipeText::new("a.recipe", text, &[]).result.unwrap().recipe;
+        let plan = Plan::new(&recipe, &Facts { classes: Some(10), ..Facts::default() });
+        let fits = |there: u64| fits_addresses(&recipe, &plan, there).map_err(|error| error.to_string());
+        let beside = |threads: u64| OF_PROGRAM + (threads + FURTHER_THREADS) * OF_THREAD;
+        let threads = rayon::current_num_threads() as u64;
+        assert_eq!(fits(beside(threads) + (100 << 20)), Ok(vec![1]));
+        let said = fits(beside(threads) + 1_000).unwrap_err();
+        assert!(said.contains("network; or a higher `ulimit -v`, or fewer threads"), "{said}");
+        let said = fits(100_000_000).unwrap_err();
+        assert!(said.contains("there are 100.0 MB: a higher `ulimit -v`, or fewer threads"), "{said}");
+        let fewer = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        assert_eq!(fewer.install(|| fits(beside(1) + (50 << 20))), Ok(vec![1]), "fewer threads need less");
     }
 
     #[test]

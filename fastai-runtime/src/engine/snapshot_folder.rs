@@ -1,20 +1,19 @@
 //! The folder with the states of a run.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::snapshot::{KeptFile, KeptMidway, Snapshot, read_state, reason, write_state};
 use super::snapshot_moment::SnapshotMoment;
 use crate::RunError;
-use crate::atomic::{create_folder, locked};
+use crate::atomic::create_folder;
 use crate::error::ResumeError;
+use crate::folder_lock::FolderLock;
 use crate::models;
 use crate::report::refuse_link;
-use crate::summary_file::RESUME;
+use crate::summary_file::{LOCK, RESUME};
 
 /// The number of snapshots that are kept: if the newest turns out to be damaged, the run continues from the one before.
 const KEPT: usize = 2;
-const LOCK: &str = "lock";
 /// The state of a run of folds, which has no snapshots of its own.
 pub(super) const FOLDS: &str = "folds.state";
 /// Of a folder without a state.
@@ -28,8 +27,7 @@ const NO_SNAPSHOT: &str = "it holds no snapshot";
 #[derive(Debug)]
 pub(super) struct SnapshotFolder {
     path: PathBuf,
-    // The lock lasts as long as the file is open; it ends with the process in every case.
-    _lock: File,
+    lock: FolderLock,
     /// The snapshots that are kept, newest last, and the names of their files beside the state.
     kept: Vec<(SnapshotMoment, Vec<String>)>,
 }
@@ -45,17 +43,12 @@ impl SnapshotFolder {
         create_folder(&path)?;
         let lock = path.join(LOCK);
         refuse_link(&lock)?;
-        let cannot = |e| RunError::file("create", &lock, e);
-        let file = File::options().create(true).write(true).truncate(false).open(&lock).map_err(cannot)?;
-        match locked(&file) {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(ResumeError::Running(run.to_path_buf()).into());
-            }
-            // Some network file systems have no locks; other processes are then not excluded.
-            Err(std::fs::TryLockError::Error(_)) => {}
-        }
-        Ok(SnapshotFolder { path, _lock: file, kept: Vec::new() })
+        Ok(SnapshotFolder { lock: FolderLock::take(run, &lock)?, path, kept: Vec::new() })
+    }
+
+    /// What to warn of, where another process is not kept out.
+    pub(super) fn warning(&self) -> Option<&'static str> {
+        self.lock.warning()
     }
 
     /// Whether the run folder `run` contains a snapshot to continue from.

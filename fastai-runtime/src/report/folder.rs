@@ -10,9 +10,9 @@ use super::html::{self, WrittenFile};
 use super::record::{Record, metric_names};
 use super::{BatchRow, Summary, batches, plot};
 use crate::RunError;
-use crate::atomic::{create_folder, sweep, sync_folder, write_atomic};
+use crate::atomic::{create_folder, sweep, sync_folder, write_own};
 use crate::error::ResumeError;
-use crate::summary_file::{MODELS, RESUME, SUMMARY, keeps_nothing, resuming};
+use crate::summary_file::{MODELS, RESUME, SUMMARY, is_running, keeps_nothing, resuming};
 use crate::train::{EpochRow, FindCurve};
 
 const RECIPE: &str = "recipe.recipe";
@@ -22,7 +22,7 @@ const REPORT: &str = "report.html";
 /// The folder of a run: `recipe.recipe`, `history.csv`, `batches.csv`, `summary.json`, plots (`*.svg`), `report.html`, `models/`.
 /// The engine adds the digests of the training images, `trained_images.bin`.
 ///
-/// Every file is written with [`write_atomic`], so a run that is killed at any instant leaves complete files.
+/// Every file is written with [`write_own`], so a run that is killed at any instant leaves complete files.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -96,7 +96,7 @@ impl RunFolder {
     fn write_history(&self) -> Result<PathBuf, RunError> {
         let path = self.path.join(HISTORY);
         if !self.history.is_empty() {
-            write_atomic(&path, |out| write_history(&self.history, out))?;
+            write_own(&path, |out| write_history(&self.history, out))?;
         } else if path.exists() {
             std::fs::remove_file(&path).map_err(|e| RunError::file("remove", &path, e))?;
         }
@@ -105,13 +105,13 @@ impl RunFolder {
 
     /// Writes `batches.csv`, unless nothing has trained yet.
     ///
-    /// Columns: `step` (from 1), `epoch` and `batch` (from 0), `loss, smoothed`, and the learning rate of each layer group, `lr_0,
-    /// lr_1, ..`; the last one is the head's.
-    pub fn write_batches(&self, record: &Record) -> Result<PathBuf, RunError> {
+    /// Columns: `step` (from 1), `epoch` and `batch` (from 0), `loss, smoothed`, and the learning rate of each of the network's
+    /// `groups` layer groups, `lr_0, lr_1, ..`, empty while the group does not train; the last one is the head's.
+    pub fn write_batches(&self, record: &Record, groups: usize) -> Result<PathBuf, RunError> {
         let path = self.path.join(batches::FILE);
         let rows = BatchRow::of_run(record);
         if !rows.is_empty() {
-            write_atomic(&path, |out| batches::write(&rows, out))?;
+            write_own(&path, |out| batches::write(&rows, groups, out))?;
         }
         Ok(path)
     }
@@ -120,7 +120,7 @@ impl RunFolder {
     pub fn write_summary(&self, summary: &Summary) -> Result<PathBuf, RunError> {
         let path = self.path.join(SUMMARY);
         let text = summary.sealed().map_err(|e| RunError::file("write", &path, e.into()))?;
-        write_atomic(&path, |out| out.write_all(text.as_bytes()))?;
+        write_own(&path, |out| out.write_all(text.as_bytes()))?;
         Ok(path)
     }
 
@@ -160,7 +160,7 @@ impl RunFolder {
 
     fn write_text(&self, name: &str, text: &str) -> Result<PathBuf, RunError> {
         let path = self.path.join(name);
-        write_atomic(&path, |out| out.write_all(text.as_bytes()))?;
+        write_own(&path, |out| out.write_all(text.as_bytes()))?;
         Ok(path)
     }
 
@@ -236,7 +236,9 @@ fn is_empty(path: &Path) -> io::Result<bool> {
         Ok(mut entries) => match entries.find(|entry| !entry.as_ref().is_ok_and(is_begun)) {
             None => Ok(true),
             Some(_) => {
-                let what = if let Some(command) = resuming(path) {
+                let what = if is_running(path) {
+                    "a run is there, and is being run by another process; name another folder".to_string()
+                } else if let Some(command) = resuming(path) {
                     format!("an unfinished run is there: {command}; or name another folder")
                 } else if [RECIPE, HISTORY, SUMMARY].iter().any(|name| path.join(name).exists()) {
                     "an earlier run is there; name another folder or delete this one".to_string()
@@ -376,6 +378,11 @@ mod tests {
         std::fs::write(resume.join("after-0.cbor"), b"x").unwrap();
         let error = RunFolder::create(Some(&out), "Cats").unwrap_err().to_string();
         assert!(error.contains(&format!("`fastai run --resume {}` goes on with it", out.display())), "{error}");
+        let lock = std::fs::File::create(resume.join("lock")).unwrap();
+        lock.lock().unwrap();
+        let error = RunFolder::create(Some(&out), "Cats").unwrap_err().to_string();
+        assert!(error.contains("being run by another process") && !error.contains("--resume"), "{error}");
+        drop(lock);
         std::fs::remove_dir_all(&resume).unwrap();
 
         folder.write_recipe("recipe Cats {}\n", 42).unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::Published;
-use crate::atomic::{FileError, write_atomic};
+use crate::atomic::{FileError, write_own};
 use crate::names::visible_name;
 use crate::progress::Progress;
 
@@ -75,7 +75,7 @@ pub(super) fn keep_first(published: &Published, path: &Path, found: &str) -> Res
     if published.has_whole_digest() || first(path).is_some() {
         return Ok(());
     }
-    write_atomic(first_path(path), |file| writeln!(file, "{found}  {}", published.file))
+    write_own(first_path(path), |file| writeln!(file, "{found}  {}", published.file))
 }
 
 /// What was hashed so far, in 64 hexadecimal digits.

