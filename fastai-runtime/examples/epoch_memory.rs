@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use fastai_dsl::{Stats, TransformSet, Transforms};
-use fastai_runtime::data::{DecodedCache, Item, LoadFn, LoadJob, Loader, Reading, Target};
+use fastai_runtime::data::{DecodedCache, Item, LoadFn, LoadJob, Loader, Reading, SeenFiles, Target};
 use fastai_runtime::random::{Stream, permutation};
 use fastai_runtime::transforms::Transform;
 use image::{Rgb, RgbImage};
@@ -71,6 +71,7 @@ fn measure(folder: &Path, count: usize, cached: bool) {
         load,
         threads: 2,
         reading: Reading::Files,
+        seen: SeenFiles::default(),
         demand: fastai_runtime::data::Demand::FULL,
         cache: cached.then(|| Arc::new(DecodedCache::new(count, DecodedCache::DEFAULT_BUDGET))),
     };

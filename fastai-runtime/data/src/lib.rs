@@ -41,7 +41,7 @@ pub use histogram::Histogram;
 pub use image::{ImageFormat, RgbImage};
 pub use loading::{
     BrokenImage, Budget, Copies, CopyCounts, DecodedCache, ImageExamples, ImageSet, LoadFn, LoadJob, LoadedBatch,
-    Loader, Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
+    Loader, Preparation, Reading, SeenFiles, Traversal, Visit, batch_ranges, merged_batches, order,
 };
 pub use preflight::{AcrossFolds, FarLabels, FoldsWithout, Health, Preflight, Sizes, Together, Truncated};
 #[doc(hidden)]

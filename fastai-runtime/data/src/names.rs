@@ -42,6 +42,31 @@ pub fn visible_styled(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Returns a path as text from which it can be read back: every byte that is not UTF-8 is written as `\xe9`, and a backslash that
+/// would begin such an escape itself as `\x5c`. On Windows, where backslashes part folders, what is no Unicode is replaced.
+pub fn reversible(path: &Path) -> Cow<'_, str> {
+    if cfg!(windows) {
+        return path.to_string_lossy();
+    }
+    let begins_escape = |text: &[u8]| match text {
+        [b'\\', b'x', high, low, ..] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
+        _ => false,
+    };
+    let mut out = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        for (at, c) in chunk.valid().char_indices() {
+            match begins_escape(&chunk.valid().as_bytes()[at..]) {
+                true => out += "\\x5c",
+                false => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Returns a path as a command to type has it: visible, and in quotes if a shell would take it apart.
 pub fn typed(path: &Path) -> String {
     let text = path.display().to_string();
@@ -108,6 +133,43 @@ mod tests {
             ("", "''"),
         ] {
             assert_eq!(typed(Path::new(path)), text);
+        }
+    }
+
+    /// Reads each `\xHH` as a byte.
+    #[cfg(unix)]
+    fn read_back(text: &str) -> Vec<u8> {
+        let mut parts = text.split("\\x");
+        let mut out = parts.next().unwrap().as_bytes().to_vec();
+        for part in parts {
+            let hex = part.get(..2).filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit()));
+            match hex {
+                Some(hex) => out.push(u8::from_str_radix(hex, 16).unwrap()),
+                None => out.extend(b"\\x"),
+            }
+            out.extend(part[hex.map_or(0, str::len)..].bytes());
+        }
+        out
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_reversible_path_keeps_its_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+
+        for (name, text) in [
+            (&b"n/caf\xe9.jpg"[..], "n/caf\\xe9.jpg"),
+            (b"caf\xe8.jpg", "caf\\xe8.jpg"),
+            (b"caf\\xe9.jpg", "caf\\x5cxe9.jpg"),
+            (b"\\\xe9", "\\\\xe9"),
+            (b"\\x5c\\x5", "\\x5cx5c\\x5"),
+            (b"\\x4\xff", "\\x4\\xff"),
+            (b"\xf0\x9f\x90", "\\xf0\\x9f\\x90"),
+            ("猫\\x".as_bytes(), "猫\\x"),
+        ] {
+            let path = Path::new(std::ffi::OsStr::from_bytes(name));
+            assert_eq!(reversible(path), text);
+            assert_eq!(read_back(text), name, "{text}");
         }
     }
 

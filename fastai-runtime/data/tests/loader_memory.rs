@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use fastai_data::{Budget, Item, LoadFn, LoadJob, Loader, Reading, Target};
+use fastai_data::{Budget, Item, LoadFn, LoadJob, Loader, Reading, SeenFiles, Target};
 use fastai_data::{ImageExamples, ImageSet, Preparation, Traversal};
 use fastai_dsl::{Augmentation, Decode, Stats, TransformSet, Transforms};
 
@@ -56,6 +56,7 @@ fn of_a_loader() {
             load,
             threads: 3,
             reading: Reading::Files,
+            seen: SeenFiles::default(),
             demand: fastai_data::Demand::FULL,
             cache: None,
         };

@@ -14,7 +14,7 @@ use super::features::Features;
 use super::partial::{self, ComputedRows, Partial};
 use super::row_file::ImageKey;
 use super::rows::{FoundRows, Rows};
-use crate::atomic::{FileError, enter, write_atomic};
+use crate::atomic::{FileError, enter, write_own};
 use crate::data::Traversal;
 use crate::device::Readings;
 use crate::error::Reached;
@@ -320,7 +320,7 @@ fn compute(
 fn write(folder: &Path, path: &Path, key: &[u8; 32], all: &FoundRows) -> Result<Features, FileError> {
     let _lock = enter(folder)?;
     let (rows, width) = (all.len(), all.width());
-    write_atomic(path, |out| {
+    write_own(path, |out| {
         let mut writer = Writer::begin(out, key, rows, width)?;
         all.each(&mut |row| writer.add(row))?;
         writer.finish()

@@ -10,7 +10,7 @@ use super::Purpose;
 use super::feature_file::RowReader;
 use super::row_file::{ImageKey, RowFile};
 use crate::RunError;
-use crate::atomic::{FileError, enter, locked, sync_folder};
+use crate::atomic::{FileError, enter, if_synced, locked, sync_folder};
 use crate::keeping_times::KeepingTimes;
 
 /// The suffix of such files.
@@ -93,7 +93,7 @@ impl Partial {
     /// Keeps what was added through a loss of power.
     fn sync(&mut self) -> Result<(), FileError> {
         let begun = Instant::now();
-        let synced = self.file.sync_data().map_err(|e| FileError::new("write", &self.path, e));
+        let synced = if_synced(self.file.sync_data()).map_err(|e| FileError::new("write", &self.path, e));
         self.times.kept(begun);
         synced
     }

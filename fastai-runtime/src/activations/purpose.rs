@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::blank_is_none;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic::write_atomic;
+use crate::atomic::write_own;
 
 /// Why activations were computed: what they are of. It is kept beside them; `fastai cache` reads it, and no run
 /// does.
@@ -64,7 +64,7 @@ impl Purpose {
     /// Writes it beside a file of features. Without it, `fastai cache why` knows less, and nothing else changes.
     pub(super) fn keep(&self, features: &Path) {
         if let Ok(text) = serde_json::to_vec_pretty(self) {
-            let _ = write_atomic(Self::path(features), |file| file.write_all(&text));
+            let _ = write_own(Self::path(features), |file| file.write_all(&text));
         }
     }
 

@@ -94,7 +94,7 @@ impl Session<'_> {
 
     fn write(&mut self) -> Result<(), RunError> {
         self.folder.write_summary(&self.summary)?;
-        self.folder.write_batches(&self.record)?;
+        self.folder.write_batches(&self.record, self.recipe.model().facts().groups())?;
         if self.reports {
             if let Some(gallery) = &mut self.record.gallery {
                 gallery.make_thumbnails();

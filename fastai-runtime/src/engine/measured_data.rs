@@ -6,7 +6,7 @@ use fastai_dsl::{Corrupt, Data, Recipe, Source, TaskKind};
 
 use crate::RunError;
 use crate::activations::ActivationCache;
-use crate::data::{DataError, Dataset, Finding, FindingKind, Item, Preflight, Target};
+use crate::data::{DataError, Dataset, Finding, FindingKind, Item, OpenError, Preflight, Target};
 use crate::predict::Predictor;
 use crate::progress::{Silent, StopSignal, Watch};
 
@@ -59,7 +59,19 @@ pub(super) fn all_broken(
 ) -> RunError {
     (dataset.train, dataset.test) = (Vec::new(), Vec::new());
     match (Preflight { size, ..Preflight::of(recipe, stop) }).check(&mut dataset, &mut Silent) {
-        Err(all) => all.into(),
+        Err(OpenError::Data(mut all)) => {
+            for Finding { kind, text } in &mut all.findings {
+                // The recipe of a trained model cannot be changed to leave them out.
+                if let FindingKind::Unusable { count, of } = kind {
+                    *text = format!(
+                        "{count} of {of} images cannot be decoded: replace each of these files, or remove it (and its row in \
+                         the csv file)"
+                    );
+                }
+            }
+            all.into()
+        }
+        Err(other) => other.into(),
         Ok(_) => first.into(),
     }
 }

@@ -30,6 +30,7 @@ mod steps;
 mod supplied;
 mod survey;
 mod text_differences;
+mod told;
 mod trained;
 mod trained_images;
 mod trained_record;

@@ -10,6 +10,7 @@ use super::beginning::{initial_network, initial_weights};
 use super::data_digest::DataDigest;
 use super::kept_run::KeptRun;
 use super::paused::{Paused, refuse};
+use super::room::fits_before_data;
 use super::session::Session;
 use super::sets::{Sets, class_weights, enough_to_train, open_data};
 use super::snapshot::Snapshot;
@@ -59,6 +60,9 @@ impl<'a> Session<'a> {
         }
         let weights = opening.weights(paused.as_ref(), progress)?;
         let device = opening.device(progress)?;
+        if device.picked.kind == DeviceKind::Cpu && options.memory.is_none() {
+            fits_before_data(recipe)?;
+        }
         let data = opening.data(cache.root(), paused.as_ref(), progress)?;
         let classes = data.dataset.classes.len();
         let plan = Plan::new(recipe, &data.dataset.facts());
@@ -101,7 +105,7 @@ impl<'a> Session<'a> {
             supplied: Supplied::of(options),
             cache,
             record: Record { data: measured::overview(&data.dataset, &data.health), ..Record::default() },
-            sets: opening.sets(data.dataset, &data.reading),
+            sets: opening.sets(data.dataset, &data.health, &data.reading),
             folder: kept.folder,
             summary,
             head: recipe.model().head.clone(),
@@ -124,6 +128,10 @@ impl<'a> Session<'a> {
         }
         for warning in kept.warnings.into_iter().chain(session.damaged_models()) {
             session.warn(warning);
+        }
+        // Of the place, and not of the run, which may go on elsewhere.
+        if let Some(warning) = session.snapshots.warning() {
+            session.progress.warn(warning);
         }
         Ok(session)
     }
@@ -302,7 +310,7 @@ impl<'o> Opening<'o> {
     }
 
     /// The parts of the data, to be read as the recipe and the options say.
-    fn sets(&self, dataset: Dataset, reading: &Reading) -> Sets {
+    fn sets(&self, dataset: Dataset, health: &Health, reading: &Reading) -> Sets {
         let (data, model) = (self.recipe.data(), self.recipe.model());
         let workers = self.options.threads.or(data.workers.map(|workers| workers as usize));
         let preparation = Preparation {
@@ -312,7 +320,8 @@ impl<'o> Opening<'o> {
             workers: workers.unwrap_or_else(|| self.threads()),
             seed: self.seed,
         };
-        Sets::new(dataset, reading, preparation, data.sampler, data.preflight)
+        let seen = self.options.dataset.is_none().then_some(health);
+        Sets::new(dataset, reading, seen, preparation, data.sampler, data.preflight)
     }
 
     /// The folder of the run with its state: new ones, or those of the run that goes on. `body` is the digest of the body

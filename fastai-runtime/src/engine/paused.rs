@@ -79,7 +79,7 @@ impl Beginning<'_> {
 }
 
 /// The recipe with which a run goes on that began with the kept text `began`: `recipe`, without a seed that it states and the other
-/// did not, or the models of the run would not all be of one recipe.
+/// did not, or the models of the run would not all state one text.
 pub(super) fn as_begun(began: &str, recipe: &Recipe) -> Recipe {
     let same = canonical_text(began) == recipe.to_string();
     let read = (!same).then(|| RecipeText::new("kept.recipe", &in_todays_words(began), &[]).result.ok()).flatten();

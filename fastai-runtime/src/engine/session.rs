@@ -128,7 +128,7 @@ impl Session<'_> {
         self.snapshots.write(&kept)?;
         self.folder.write_summary(&self.summary)?;
         if finished == 0 || self.stages[finished - 1].step.trains() {
-            self.folder.write_batches(&self.record)?;
+            self.folder.write_batches(&self.record, self.recipe.model().facts().groups())?;
         }
         self.snapshot = kept;
         Ok(())

@@ -10,7 +10,8 @@ use super::survey::{Surveyed, WantedData};
 use crate::RunError;
 use crate::activations::{CachedExamples, Features, Part};
 use crate::data::{
-    Budget, Copies, DataError, DataPart, Dataset, DecodedCache, Finding, FindingKind, OpenError, Preflight, Reading,
+    Budget, Copies, DataError, DataPart, Dataset, DecodedCache, Finding, FindingKind, Health, OpenError, Preflight,
+    Reading,
 };
 use crate::data::{ImageExamples, ImageSet, Preparation};
 use crate::progress::Progress;
@@ -32,9 +33,12 @@ pub(super) struct Cached {
 }
 
 impl Sets {
+    /// `seen`: what preflight saw of the images, which must not change during the run; `None` of those that a program gives and
+    /// may write anew.
     pub(super) fn new(
         dataset: Dataset,
         reading: &Reading,
+        seen: Option<&Health>,
         preparation: Preparation,
         sampler: Sampler,
         examined: Extent,
@@ -44,7 +48,8 @@ impl Sets {
         let [train, valid, test] = [&dataset.train, &dataset.valid, &dataset.test]
             .map(|items| ImageSet::within(items, &budget).reading(reading.clone()))
             // An image that no one has looked at may never have been sound.
-            .map(|set| if examined == Extent::All { set.validated() } else { set });
+            .map(|set| if examined == Extent::All { set.validated() } else { set })
+            .map(|set| if let Some(seen) = seen { set.unchanged_since(seen) } else { set });
         let images = [train.weighted(dataset.sampling_weights(sampler)), valid, test];
         Sets { dataset, images, preparation, cached: None }
     }
@@ -334,7 +339,7 @@ mod tests {
         let transforms = Transforms::new(TransformSet::None, 8);
         let preparation = Preparation { transforms, stats: Stats::IMAGENET, batch: 8, workers: 2, seed: 42 };
         let shown = |sampler: Sampler, part: Part, cached: bool, epoch: u64| {
-            let mut sets = Sets::new(data.clone(), &Reading::Files, preparation.clone(), sampler, Extent::All);
+            let mut sets = Sets::new(data.clone(), &Reading::Files, None, preparation.clone(), sampler, Extent::All);
             let features = || Features::in_memory(vec![0.0; 36], 1);
             sets.cached =
                 cached.then(|| Cached { folder: PathBuf::new(), features: [features(), features(), features()] });

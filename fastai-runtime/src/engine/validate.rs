@@ -11,6 +11,7 @@ use super::measured_data::{all_broken, lies_by_class, opened, opened_as, renumbe
 use super::room::{fits_memory, in_parts};
 use super::sets::{class_weights, of_task};
 use super::supplied::{self, Supplied};
+use super::told::{FoldProgress, Told};
 use super::validated::{Measured, Validated};
 use crate::data::{DataError, DataPart, Dataset, Finding, FindingKind, Preflight, Reading};
 use crate::data::{ImageExamples, ImageSet, Preparation, Traversal};
@@ -117,14 +118,15 @@ pub(super) fn validate_with(
         return measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring));
     }
     // Each fold as its own run measured it.
-    let mut all = Vec::with_capacity(folds.len());
+    let (mut all, mut told) = (Vec::with_capacity(folds.len()), Told::default());
     for (number, (fold, network)) in (1..).zip(folds.iter().zip(&networks)) {
-        let dataset = opened(fold, network.meta().size, root, Watch { progress: &mut *progress, stop })?;
+        let mut progress = FoldProgress::new(&mut *progress, &mut told);
+        let dataset = opened(fold, network.meta().size, root, Watch { progress: &mut progress, stop })?;
         if let Some(run) = run.filter(|run| run.own_data) {
-            note_changes(&fold_folder(run.folder, number), &format!("fold {number}: "), &dataset, &mut *progress)?;
+            note_changes(&fold_folder(run.folder, number), &format!("fold {number}: "), &dataset, &mut progress)?;
         }
         let measuring = Measuring { recipe: fold, predictor: network, limits, supplied, set: MeasuredSet::Valid };
-        all.push(measuring.on(dataset, Watch { progress: &mut *progress, stop })?);
+        all.push(measuring.on(dataset, Watch { progress: &mut progress, stop })?);
     }
     let whole = ModelLooks::joined(all).ok_or_else(|| {
         let model = predictor.meta().recipe.clone();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::inputs::InputNumber;
 use super::{PredictOptions, Predictions, Predictor};
 use crate::RunError;
-use crate::data::{DataError, DecodeError, Finding, Item, LoadJob, LoadedBatch, Loader, Target, Visit};
+use crate::data::{DataError, DecodeError, Finding, Item, LoadJob, LoadedBatch, Loader, SeenFiles, Target, Visit};
 use crate::error::Reached;
 use crate::metrics::Probabilities;
 use crate::progress::Watch;
@@ -179,6 +179,7 @@ impl Predictor {
             load: Arc::new(load),
             threads: rayon::current_num_threads(),
             reading: self.reading(),
+            seen: SeenFiles::default(),
             demand,
             cache: None,
         }

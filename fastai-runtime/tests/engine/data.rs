@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::chips::{self, examples, options, recipe, weights};
+use crate::chips::{self, Chips, examples, options, recipe, weights};
 use fastai_dsl::Valid;
 use fastai_runtime::data::{Dataset, Label, decode};
-use fastai_runtime::engine::{Outcome, RunOptions, run};
-use fastai_runtime::progress::Silent;
+use fastai_runtime::engine::{Outcome, RunOptions, resume, run};
+use fastai_runtime::progress::{Progress, Silent};
 use fastai_runtime::random::{Stream, unit};
 use image::{Rgb, RgbImage};
 
@@ -127,4 +127,32 @@ fn policies_sampler_and_copies_work_together_in_a_run() {
     let options = RunOptions { threads: Some(2), ..options(folder.path(), "shuffled") };
     let shuffled = run(&shuffled, &options, &mut Silent).unwrap();
     assert_ne!(loss(&shuffled).to_bits(), loss(&two).to_bits());
+}
+
+/// Writes these bytes into a file as soon as the first bar is done, that of the check of the images.
+struct Replacing(PathBuf, Vec<u8>);
+
+impl Progress for Replacing {
+    fn finish(&mut self) {
+        std::fs::write(&self.0, &self.1).unwrap();
+    }
+}
+
+#[test]
+fn a_run_ends_at_an_image_that_was_replaced_and_goes_on_when_it_is_put_back() {
+    let chips = Chips::new(40);
+    let mut images: Vec<PathBuf> =
+        std::fs::read_dir(chips.path().join("images")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    images.sort();
+    let [was, other] = [0, 1].map(|i| std::fs::read(&images[i]).unwrap());
+    for (name, steps) in [("features", "precompute(on); fit(1e-3, 1);"), ("pixels", "fit(1e-3, 1);")] {
+        let (recipe, options) = (chips.classes(steps, "", ""), chips.options(name));
+        // Each run checks all images and computes all features.
+        let options = RunOptions { cache: Some(chips.path().join(format!("cache of {name}"))), ..options };
+        let error = run(&recipe, &options, &mut Replacing(images[0].clone(), other.clone())).unwrap_err().to_string();
+        let named = format!("{}: has changed since the images were checked", images[0].display());
+        assert!(error.contains(&named) && error.contains("put them back and go on with `--resume`"), "{error}");
+        std::fs::write(&images[0], &was).unwrap();
+        resume(&recipe, &chips.path().join(name), &options, &mut Silent).unwrap();
+    }
 }

@@ -164,7 +164,12 @@ fn a_run_of_folds_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
         |parts| {
             assert!(is_unfinished(parts) && completed(parts).unwrap().is_none());
             assert_eq!(recipe_of_run(parts).unwrap(), folded.kept_text());
-            assert_eq!(Summary::read(parts).unwrap().status, Status::Stopped);
+            let stopped = Summary::read(parts).unwrap();
+            assert_eq!(stopped.status, Status::Stopped);
+            // Of the folds that are complete, or else of the first.
+            let folds = stopped.folds.unwrap().each.len().max(1);
+            assert_eq!((stopped.counts.valid, stopped.counts.train), (18 * folds, 18));
+            assert_eq!(stopped.classes, whole.summary.classes);
             let error = Predictor::load(parts, None, &Device::flex()).unwrap_err().to_string();
             assert!(error.contains("of 2 folds are complete") && error.contains("--resume"), "{error}");
         },

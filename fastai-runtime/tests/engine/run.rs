@@ -97,6 +97,11 @@ fn every_batch_is_written_with_its_loss_and_rates() {
     assert!(of(0).iter().all(|row| row.epoch.is_none()) && of(0).windows(2).all(|w| w[0].rates < w[1].rates));
     assert_eq!(of(1).iter().map(|row| row.epoch.unwrap()).collect::<Vec<_>>(), [0, 0, 0, 0, 1, 1, 1, 1]);
     assert_eq!([0, 1, 3].map(|step| of(step)[1].rates.len()), [1, 1, 3], "of the groups that train");
+    // The head's rate is in the last column, also in a run that trains nothing else.
+    let head = run(&chips.tags("fit(0.05, 1);", "", ""), &chips.options("head"), &mut Silent).unwrap();
+    let table = std::fs::read_to_string(head.folder.join("batches.csv")).unwrap();
+    assert!(table.starts_with("step,epoch,batch,loss,smoothed,lr_0,lr_1,lr_2\n"), "{table}");
+    assert!(table.lines().skip(1).all(|row| row.contains(",,,") && !row.ends_with(',')), "{table}");
     assert!((of(3)[1].rates[2] / of(3)[1].rates[0] - 20.0).abs() < 1e-9, "{:?}", of(3)[1]);
     // The table's training loss is the smoothed one after the last batch of its epoch.
     let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();

@@ -107,6 +107,9 @@ pub enum DecodeError {
         /// The text of the panic.
         message: String,
     },
+    /// The content is not the one that preflight saw. The file is not decoded.
+    #[error("has changed since the images were checked: its content is another one")]
+    Changed,
     /// The scaled copy of the image cannot be read; the image itself was not opened.
     #[error("its copy {} cannot be read ({error}); the next run makes it again", path.display())]
     Copy {

@@ -1,6 +1,6 @@
 //! Decodes image files to 8-bit RGB.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{BufRead, Cursor, Read, Seek};
 use std::path::Path;
 
@@ -72,6 +72,11 @@ pub(crate) fn guarded<T>(decoder: impl FnOnce() -> Result<T, DecodeError>) -> Re
 
 /// Reads a regular file up to the size limit.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DecodeError> {
+    read_described(path).map(|(bytes, _)| bytes)
+}
+
+/// Like [`read`], with the properties that the file had before it was opened.
+pub(crate) fn read_described(path: &Path) -> Result<(Vec<u8>, Metadata), DecodeError> {
     // Checked before opening, since opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
@@ -86,7 +91,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    Ok(bytes)
+    Ok((bytes, metadata))
 }
 
 /// Returns the width and height in pixels that the head of an image file states, before EXIF turns the image; `None` if the head
@@ -168,7 +173,7 @@ fn decode_any(bytes: &[u8], bits: u32) -> Result<(RgbImage, Option<Remark>), Dec
     }
     let palette = if format == ImageFormat::Tiff { Palette::of(bytes)? } else { None };
     let (mut image, stated) = match &palette {
-        None => stored(reader, format)?,
+        None => stored(reader, format).map_err(|error| with_size(error, bytes))?,
         Some(palette) => {
             fits(palette.width, palette.height)?;
             let (numbers, stated) =
@@ -224,6 +229,12 @@ fn fits(width: u32, height: u32) -> Result<(), DecodeError> {
         return Err(too_much(width, height));
     }
     Ok(())
+}
+
+/// Names the size that the head of the file states where a decoder says only that it is too large.
+fn with_size(error: DecodeError, bytes: &[u8]) -> DecodeError {
+    let size = matches!(error, DecodeError::OverLimit { .. }).then(|| image_size(bytes)).flatten();
+    size.and_then(|(width, height)| fits(width, height).err()).unwrap_or(error)
 }
 
 fn too_much(width: u32, height: u32) -> DecodeError {
@@ -336,6 +347,18 @@ mod tests {
                 let result = guarded(|| decode_bytes(&whole[..kept]));
                 assert!(result.is_err(), "{format:?} cut to {kept} of {} bytes", whole.len());
             }
+        }
+    }
+
+    #[test]
+    fn the_size_of_an_image_that_is_too_large_is_told() {
+        let image = RgbImage::new(MAX_SIDE + 1, 2);
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::Bmp, ImageFormat::Tiff] {
+            let mut bytes = Cursor::new(Vec::new());
+            image.write_to(&mut bytes, format).unwrap();
+            let (width, height) = image.dimensions();
+            let error = decode_bytes(&bytes.into_inner()).unwrap_err();
+            assert_eq!(error, DecodeError::SideTooLong { width, height, limit: MAX_SIDE }, "{format:?}");
         }
     }
 

@@ -10,10 +10,11 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, RgbImage};
 use rayon::prelude::*;
 
-use crate::atomic::{self, write_atomic};
-use crate::decode::{decode_as, decode_bytes_as, decode_noted, guarded, read};
+use crate::atomic::{self, write_own};
+use crate::decode::{decode_as, decode_bytes_as, decode_noted, guarded, read, read_described};
 use crate::finding::Finding;
 use crate::findings::Findings;
+use crate::preflight::SoundFile;
 use crate::progress::{Progress, StopSignal};
 use crate::sealed::{SHORT, short_digest};
 use crate::transforms::{Demand, Picture, scale_min};
@@ -97,17 +98,27 @@ impl Reading {
     /// # Errors
     /// Those of [`decode`](crate::decode()). The reason names an unreadable copy, but never the image.
     pub fn read(&self, image: &Path, demand: Demand) -> Result<Picture, DecodeError> {
-        match self {
-            Reading::Files => decode_as(image, demand),
-            Reading::Copies(_) => {
-                let file = self.path(image);
-                decode_as(file, demand).map_err(|error| match file == image {
-                    true => error,
-                    false => DecodeError::Copy { path: file.to_path_buf(), error: Box::new(error) },
-                })
-            }
-            Reading::AsCopies(_) => self.read_bytes(&read(image)?, demand),
+        self.read_checked(image, None, demand)
+    }
+
+    /// Like [`read`](Self::read); another content than the one that preflight saw is an error. A copy is named after the content
+    /// that it shows and needs no comparison.
+    pub(super) fn read_checked(
+        &self,
+        image: &Path,
+        seen: Option<&SoundFile>,
+        demand: Demand,
+    ) -> Result<Picture, DecodeError> {
+        let file = self.path(image);
+        if file != image {
+            let named = |error| DecodeError::Copy { path: file.to_path_buf(), error: Box::new(error) };
+            return decode_as(file, demand).map_err(named);
         }
+        let (bytes, metadata) = read_described(image)?;
+        if seen.is_some_and(|seen| !seen.is_still(&metadata, &bytes)) {
+            return Err(DecodeError::Changed);
+        }
+        self.read_bytes(&bytes, demand)
     }
 
     /// Like [`read`](Self::read), for the bytes of an image file in memory, which has no copy.
@@ -258,7 +269,7 @@ impl Copies {
         if let Some(folder) = copy.parent() {
             std::fs::create_dir_all(folder).map_err(|error| FileError::new("create", folder, error))?;
         }
-        write_atomic(&copy, |out| out.write_all(&bytes))?;
+        write_own(&copy, |out| out.write_all(&bytes))?;
         Ok(Some(copy))
     }
 }

@@ -9,9 +9,18 @@ use super::image_set::ImageSet;
 use super::loader::{LoadFn, LoadJob, LoadedBatch, Loader, Visit};
 use super::preparation::Preparation;
 use super::traversal::{Traversal, batch_ranges, order};
-use crate::DataError;
 use crate::random::Stream;
 use crate::transforms::{InputValue, Picture};
+use crate::{DataError, DecodeError, Finding};
+
+/// What to do about files that are sound and not those that were checked.
+const CHANGED: &str = "a run trains on the images that were checked before its first step, and the record of its data names \
+                       those: put them back and go on with `--resume`, or start again with the images as they are now";
+
+/// What to do about files that were sound before the first step.
+const SPOILT: &str = "these images were sound when all were checked before the first step, and have changed since, or their \
+                      disk fails; `corrupt: skip` only leaves out what is broken then: put them right and go on with \
+                      `--resume`, or start again";
 
 /// Images that are decoded and transformed on demand.
 #[derive(Clone, Debug)]
@@ -87,7 +96,12 @@ impl ImageExamples {
         let loader = Loader::<V>::new(self.job(traversal, order, batches))?;
         let (items, validated) = (Arc::clone(&self.set.items), self.set.validated);
         Ok(loader.map(move |batch| {
-            batch.whole(&items).map_err(|error| if validated { changed_since_preflight(error) } else { error })
+            let changed = batch.broken.iter().any(|image| image.reason == DecodeError::Changed);
+            batch.whole(&items).map_err(|mut error| {
+                let remedy = if changed { Some(CHANGED) } else { validated.then_some(SPOILT) };
+                error.findings.extend(remedy.map(Finding::from));
+                error
+            })
         }))
     }
 
@@ -114,6 +128,7 @@ impl ImageExamples {
             load: self.load_fn(traversal),
             threads: self.preparation.workers,
             reading: self.set.reading.clone(),
+            seen: self.set.seen.clone(),
             demand,
             cache: Some(self.set.decoded(demand)),
         }
@@ -137,14 +152,4 @@ impl ImageExamples {
             }),
         }
     }
-}
-
-/// Adds that the files were sound before the first step.
-fn changed_since_preflight(mut error: DataError) -> DataError {
-    error.findings.push(
-        "these images were sound when all were checked before the first step, and have changed since, or their disk fails; \
-         `corrupt: skip` only leaves out what is broken then: put them right and go on with `--resume`, or start again"
-            .into(),
-    );
-    error
 }

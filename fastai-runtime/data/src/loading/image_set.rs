@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cache::{Budget, DecodedCache};
 use super::copies::Reading;
-use crate::{Demand, Item};
+use super::seen_files::SeenFiles;
+use crate::{Demand, Health, Item};
 
 /// A list of image files with the decoded images that fit into memory. Clones share the decoded images.
 #[derive(Clone)]
@@ -13,6 +14,7 @@ pub struct ImageSet {
     pub(super) items: Arc<[Item]>,
     pub(super) reading: Reading,
     pub(super) validated: bool,
+    pub(super) seen: SeenFiles,
     budget: Arc<Budget>,
     decoded: Arc<Mutex<DecodedSet>>,
     weights: Option<Arc<[f64]>>,
@@ -42,6 +44,7 @@ impl ImageSet {
             items: items.into(),
             reading: Reading::Files,
             validated: false,
+            seen: SeenFiles::default(),
             budget: Arc::clone(budget),
             decoded: Arc::new(Mutex::new(DecodedSet::new(items.len(), budget, Demand::FULL))),
             weights: None,
@@ -57,6 +60,13 @@ impl ImageSet {
     /// Marks the files as validated; a later read failure reports that the file has changed.
     pub fn validated(mut self) -> Self {
         self.validated = true;
+        self
+    }
+
+    /// Compares each file that is read with what preflight saw of it: other content is an error. Copies and decoded images in
+    /// memory are not compared, nor are files that preflight did not examine.
+    pub fn unchanged_since(mut self, health: &Health) -> Self {
+        self.seen = SeenFiles::new(&self.items, health);
         self
     }
 

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use super::cache::DecodedCache;
 use super::copies::Reading;
+use super::seen_files::SeenFiles;
 use crate::panics;
 use crate::transforms::{InputValue, Picture};
 use crate::{DataError, DecodeError, Demand, Finding, Item};
@@ -44,6 +45,8 @@ pub struct LoadJob<V = f32> {
     pub threads: usize,
     /// Where the pixels come from.
     pub reading: Reading,
+    /// What the files must still contain.
+    pub seen: SeenFiles,
     /// How the images are decoded.
     pub demand: Demand,
     /// The cache of decoded images across epochs.
@@ -273,7 +276,7 @@ impl<V: InputValue> Shared<V> {
     fn load(&self, visit: Visit, values: &mut [V]) -> Result<(), DecodeError> {
         let index = visit.index;
         let path = &self.job.items[index].path;
-        let read = || self.job.reading.read(path, self.job.demand);
+        let read = || self.job.reading.read_checked(path, self.job.seen.get(index), self.job.demand);
         let image = match &self.job.cache {
             Some(cache) => cache.get_or_insert(index, read)?,
             None => Arc::new(read()?),

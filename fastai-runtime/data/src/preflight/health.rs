@@ -1,15 +1,19 @@
 //! The result of preflight: what every image of a data set revealed.
 
 use std::collections::HashMap;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::Valid;
 use serde::Serialize;
 
+use super::known::Stamp;
 use super::labels::FarLabels;
+use super::looks::Looks;
 use super::sizes::Sizes;
 use crate::DecodeError;
 use crate::decode::Remark;
+use crate::sealed::short_digest;
 
 /// Preflight's observations about a data set that training can use.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -76,18 +80,26 @@ pub struct Truncated {
     pub near: bool,
 }
 
-/// The properties of a file that determine its copy.
+/// What preflight saw of a file: what determines its copy, and what tells whether it is still the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SoundFile {
     /// Width and height, upright, pixels.
     pub(crate) sides: [u32; 2],
     /// Digest of the file's bytes.
     pub(crate) digest: [u8; 16],
+    /// `None` where the system does not tell it.
+    stamp: Option<Stamp>,
 }
 
 impl SoundFile {
     pub(crate) fn shorter_side(&self) -> u32 {
         self.sides[0].min(self.sides[1])
+    }
+
+    /// Whether a file that was read now, with these properties and bytes, has the content that preflight saw. The bytes tell it
+    /// only where the stamp differs, as after a `touch`.
+    pub(crate) fn is_still(&self, metadata: &Metadata, bytes: &[u8]) -> bool {
+        self.stamp.is_none_or(|stamp| Stamp::of_file(metadata) == Some(stamp)) || short_digest(bytes) == self.digest
     }
 }
 
@@ -95,6 +107,12 @@ impl Health {
     /// Returns the first 16 bytes of the BLAKE3 digest of a file's content; `None` for a file that was not examined.
     pub fn content(&self, path: &Path) -> Option<[u8; 16]> {
         self.files.get(path).map(|file| file.digest)
+    }
+
+    /// Records a file that decodes without an error.
+    pub(super) fn sound(&mut self, path: &Path, looks: &Looks, stamp: Option<Stamp>) {
+        let file = SoundFile { sides: [looks.width, looks.height], digest: looks.digest, stamp };
+        self.files.insert(path.to_path_buf(), file);
     }
 
     /// Records what is remarkable about a file.

@@ -1,14 +1,14 @@
 //! The list of files that an earlier run decoded, so that the next run need not decode them.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::looks::Looks;
-use crate::atomic::{FileError, enter, write_atomic};
+use crate::atomic::{FileError, enter, write_own};
 use crate::decode::Remark;
 
 /// The first bytes of a list; the number is incremented whenever the checks become stricter, so that files are checked
@@ -37,7 +37,10 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     pub(crate) fn of(path: &Path) -> Option<Stamp> {
-        let metadata = std::fs::metadata(path).ok()?;
+        Stamp::of_file(&std::fs::metadata(path).ok()?)
+    }
+
+    pub(crate) fn of_file(metadata: &Metadata) -> Option<Stamp> {
         let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
         #[cfg(unix)]
         let (inode, inode_changed) = {
@@ -75,7 +78,7 @@ impl Known {
 
     pub(crate) fn save(&self, file: &Path) -> Result<(), FileError> {
         let _lock = file.parent().map(enter).transpose()?;
-        write_atomic(file, |out| {
+        write_own(file, |out| {
             let mut out = Digesting { inner: BufWriter::new(out), digest: blake3::Hasher::new() };
             out.write_all(BEGIN)?;
             out.write_all(&(self.files.len() as u64).to_le_bytes())?;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use fastai_dsl::{Corrupt, Data, Duplicates, Extent, Recipe, TaskKind};
 use rayon::prelude::*;
 
-use self::health::SoundFile;
 use self::known::{Known, Sound, Stamp};
 use self::left_out::LeftOut;
 use self::looks::Looks;
@@ -32,6 +31,7 @@ mod tests;
 mod together;
 
 pub use across_folds::AcrossFolds;
+pub(crate) use health::SoundFile;
 pub use health::{FoldsWithout, Health, Together, Truncated};
 pub use labels::FarLabels;
 pub use sizes::Sizes;
@@ -294,6 +294,7 @@ impl<'a> Preflight<'a> {
         for (path, stamp) in paths.iter().zip(stamps) {
             match path.to_str().and_then(|name| before.files.remove_entry(name)) {
                 Some((name, sound)) if Some(sound.stamp) == stamp && sound.bits == self.bits => {
+                    health.sound(path, &sound.looks, stamp);
                     health.remark(path, sound.remark);
                     looks.insert(path.clone(), Arc::clone(&sound.looks));
                     known.files.insert(name, sound);
@@ -317,6 +318,7 @@ impl<'a> Preflight<'a> {
                     Err(reason) => broken.push(((*path).clone(), reason)),
                     Ok((found, remark)) => {
                         let found = Arc::new(found);
+                        health.sound(path, &found, *stamp);
                         health.remark(path, remark);
                         if let (Some(name), Some(stamp)) = (path.to_str(), stamp) {
                             let (stamp, bits, looks) = (*stamp, self.bits, Arc::clone(&found));
@@ -373,7 +375,7 @@ fn notes(dataset: &Dataset, health: &Health) -> Vec<String> {
     [dataset.notes.clone(), health.notes(&dataset.root, &dataset.split)].concat()
 }
 
-/// Records image sizes, and what determines the copies.
+/// Records image sizes.
 fn measure(dataset: &Dataset, looks: &Described, health: &mut Health) {
     let mut seen = HashSet::new();
     health.sizes = [&dataset.train, &dataset.valid, &dataset.test].map(|items| {
@@ -387,10 +389,6 @@ fn measure(dataset: &Dataset, looks: &Described, health: &mut Health) {
         }
         Sizes(sizes.into_iter().map(|((width, height), count)| [width, height, count]).collect())
     });
-    let file = |(path, looks): (&PathBuf, &Arc<Looks>)| {
-        (path.clone(), SoundFile { sides: [looks.width, looks.height], digest: looks.digest })
-    };
-    health.files = looks.iter().map(file).collect();
 }
 
 /// The classes without a validation image, if there are classes and validation images.

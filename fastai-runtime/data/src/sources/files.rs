@@ -1,6 +1,6 @@
 //! Lists folders, and finds the image files that paths name.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,9 @@ use crate::findings::{names, number};
 const SUFFIXES: [&str; 9] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "jfif"];
 
 /// Suffixes of images that are not decoded.
-const UNREAD: [&str; 20] = [
+const UNREAD: [&str; 25] = [
     "heic", "heif", "avif", "jxl", "jp2", "j2k", "dcm", "nii", "dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf",
-    "psd", "tga", "exr", "svg",
+    "psd", "tga", "exr", "svg", "ppm", "pgm", "pbm", "pnm", "qoi",
 ];
 
 /// Names of images that are left out which a note lists.
@@ -54,6 +54,33 @@ const SYSTEM: [&str; 28] = [
     "zbthumbnail.info",
 ];
 
+/// Folders whose names begin with a dot and which programs, not people, make, in any case; names that begin with `.trash` are such
+/// as well.
+const DOTTED: [&str; 12] = [
+    ".@__thumb",
+    ".appledouble",
+    ".cache",
+    ".dtrash",
+    ".git",
+    ".ipynb_checkpoints",
+    ".picasaoriginals",
+    ".snapshot",
+    ".snapshots",
+    ".svn",
+    ".thumb",
+    ".thumbnails",
+];
+
+/// What a file is meant as, by its suffix or else by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    /// An image of a kind that is decoded.
+    Image,
+    /// An image of another kind.
+    UnreadImage,
+    Other,
+}
+
 /// A file or folder in a folder.
 #[derive(Debug)]
 struct FolderEntry {
@@ -61,8 +88,23 @@ struct FolderEntry {
     is_folder: bool,
 }
 
+/// The folders in `folder` whose names begin with a dot, which are left out, although people seem to have put images into them.
+pub(super) fn dotted_with_images(folder: &Path) -> Vec<String> {
+    let is_known = |name: &OsStr| {
+        let lower = name.as_encoded_bytes().to_ascii_lowercase();
+        !lower.starts_with(b".") || lower.starts_with(b".trash") || DOTTED.iter().any(|known| lower == known.as_bytes())
+    };
+    let dotted = entries_but(folder, is_known).unwrap_or_default().into_iter().filter(|entry| entry.is_folder);
+    let with_images = dotted.filter(|entry| {
+        let path = folder.join(&entry.name);
+        let files = entries(&path).unwrap_or_default();
+        files.iter().take(20).any(|file| !file.is_folder && is_image(&path.join(&file.name)))
+    });
+    with_images.map(|entry| entry.name.to_string_lossy().into_owned()).collect()
+}
+
 /// Whether systems and programs, not people, put a name into a folder.
-fn is_system(name: &std::ffi::OsStr) -> bool {
+fn is_system(name: &OsStr) -> bool {
     let bytes = name.as_encoded_bytes();
     if bytes.starts_with(b".") {
         return true;
@@ -78,16 +120,22 @@ fn is_system(name: &std::ffi::OsStr) -> bool {
 /// Lists `folder`, sorted by the bytes of the names, without names that start with a dot and without those of systems.
 /// Links are what they point to.
 fn entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
+    entries_but(folder, is_system)
+}
+
+/// Lists `folder` without the names that are `left_out`.
+fn entries_but(folder: &Path, left_out: fn(&OsStr) -> bool) -> io::Result<Vec<FolderEntry>> {
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
+        if left_out(&name) {
+            continue;
+        }
         let kind = entry.file_type()?;
         // Only a link needs another look.
         let is_folder = if kind.is_symlink() { entry.path().is_dir() } else { kind.is_dir() };
-        if !is_system(&name) {
-            entries.push(FolderEntry { name, is_folder });
-        }
+        entries.push(FolderEntry { name, is_folder });
     }
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
@@ -193,14 +241,20 @@ impl<I: Iterator<Item = Result<PathBuf, FileError>>> ImageFiles<I> {
                     if !leads_back(&path) {
                         self.enter(path)?;
                     }
-                } else if is_image(&path) {
-                    self.named.iter_mut().for_each(|(_, found)| *found += 1);
-                    return Ok(Some(path));
-                } else if path.to_str().is_some_and(is_unread_image) {
-                    self.unread.0 += 1;
-                    if self.unread.1.len() < NAMED {
-                        self.unread.1.push(path.display().to_string());
+                    continue;
+                }
+                match file_kind(&path) {
+                    FileKind::Image => {
+                        self.named.iter_mut().for_each(|(_, found)| *found += 1);
+                        return Ok(Some(path));
                     }
+                    FileKind::UnreadImage => {
+                        self.unread.0 += 1;
+                        if self.unread.1.len() < NAMED {
+                            self.unread.1.push(path.display().to_string());
+                        }
+                    }
+                    FileKind::Other => {}
                 }
                 continue;
             }
@@ -235,9 +289,21 @@ impl<I: Iterator<Item = Result<PathBuf, FileError>>> Iterator for ImageFiles<I> 
     }
 }
 
-/// Whether the file at `path` is meant as an image: by its suffix, or else by its first bytes.
+/// Whether the file at `path` is meant as an image that is decoded.
 pub(crate) fn is_image(path: &Path) -> bool {
-    path.to_str().is_some_and(has_image_suffix) || file_begins_as_image(path).unwrap_or(false)
+    file_kind(path) == FileKind::Image
+}
+
+/// What the file at `path` is meant as.
+pub(crate) fn file_kind(path: &Path) -> FileKind {
+    let name = path.to_str().unwrap_or_default();
+    if has_image_suffix(name) {
+        return FileKind::Image;
+    }
+    match kind_of_bytes(&first_bytes(path).unwrap_or_default()) {
+        FileKind::Other if has_suffix(name, &UNREAD) => FileKind::UnreadImage,
+        kind => kind,
+    }
 }
 
 /// Whether a name ends with the suffix of an image.
@@ -245,28 +311,41 @@ pub(crate) fn has_image_suffix(name: &str) -> bool {
     has_suffix(name, &SUFFIXES)
 }
 
-/// Whether a name is that of an image of a kind that is not decoded.
-pub(crate) fn is_unread_image(name: &str) -> bool {
-    has_suffix(name, &UNREAD)
-}
-
 fn has_suffix(name: &str, known: &[&str]) -> bool {
     let suffix = Path::new(name).extension().and_then(|s| s.to_str()).unwrap_or_default();
     known.iter().any(|known| suffix.eq_ignore_ascii_case(known))
 }
 
-fn file_begins_as_image(path: &Path) -> Option<bool> {
+fn first_bytes(path: &Path) -> Option<Vec<u8>> {
     // Opening a pipe would wait for its writer.
     std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
     let mut start = Vec::with_capacity(16);
     std::fs::File::open(path).ok()?.take(16).read_to_end(&mut start).ok()?;
-    Some(begins_as_image(&start))
+    Some(start)
 }
 
 /// Whether bytes begin like an image of a format that is decoded; 16 bytes suffice.
 pub fn begins_as_image(start: &[u8]) -> bool {
-    use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
-    matches!(image::guess_format(start), Ok(Bmp | Gif | Jpeg | Png | Tiff | WebP))
+    kind_of_bytes(start) == FileKind::Image
+}
+
+fn kind_of_bytes(start: &[u8]) -> FileKind {
+    use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
+    match image::guess_format(start) {
+        Ok(Bmp | Gif | Jpeg | Png | Tiff | WebP) => FileKind::Image,
+        Ok(Pnm) if !is_netpbm(start) => FileKind::Other,
+        Ok(_) => FileKind::UnreadImage,
+        Err(_) => FileKind::Other,
+    }
+}
+
+/// Whether what follows the letter and the digit of a PBM, PGM, PPM or PAM, with which a text may begin, is that of an image.
+fn is_netpbm(start: &[u8]) -> bool {
+    match start {
+        [_, b'7', b'\n', ..] => true,
+        [_, _, blank, next, ..] => blank.is_ascii_whitespace() && (*next == b'#' || next.is_ascii_digit()),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -300,15 +379,29 @@ mod tests {
     #[test]
     fn images_of_kinds_that_are_not_read_are_counted() {
         let base = tempfile::tempdir().unwrap();
-        for name in ["a.jpg", "b.HEIC", "c.txt", "d.avif"] {
+        for name in ["a.jpg", "b.HEIC", "c.txt", "d.avif", "e.pgm"] {
             std::fs::write(base.path().join(name), b"").unwrap();
+        }
+        for (name, start) in [
+            ("f", "P6\n2 2\n255\n"),
+            ("g.dat", "P5 # a comment"),
+            ("h", "P7\nWIDTH 2"),
+            ("i", "#?RADIANCE\n"),
+            ("j", "qoif"),
+            ("k.txt", "P1 is the first"),
+            ("l.txt", "P2"),
+        ] {
+            std::fs::write(base.path().join(name), start).unwrap();
         }
         let mut files = ImageFiles::new(std::iter::once(Ok(base.path().to_path_buf())));
         assert_eq!(files.left_out(), None);
         assert_eq!(files.by_ref().count(), 1);
         let note = files.left_out().unwrap();
-        assert!(note.starts_with("2 images of kinds that are not read, left out: "), "{note}");
+        assert!(note.starts_with("8 images of kinds that are not read, left out: "), "{note}");
         assert!(note.contains("b.HEIC") && note.contains("d.avif"), "{note}");
+        // What is read by its content is read whatever its suffix says.
+        std::fs::write(base.path().join("e.pgm"), b"\x89PNG\r\n\x1a\n").unwrap();
+        assert_eq!(file_kind(&base.path().join("e.pgm")), FileKind::Image);
     }
 
     #[cfg(unix)]

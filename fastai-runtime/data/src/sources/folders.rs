@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{self, Listing, is_image, list};
+use super::files::{self, FileKind, Listing, file_kind, is_image, list};
 use super::neighbours;
 use crate::DataKey;
 use crate::finding::FindingKind;
@@ -23,6 +23,8 @@ pub(crate) struct ClassFolders {
 struct Tree {
     /// Images, as paths below the folder.
     images: Vec<String>,
+    /// Images of kinds that are not read.
+    unread: Vec<String>,
     /// Other files.
     others: Vec<String>,
     /// Images that lie in folders within it.
@@ -38,11 +40,13 @@ impl Tree {
         let listing = list(folder)?;
         for name in listing.files {
             let path = format!("{below}{name}");
-            if is_image(&folder.join(&name)) {
-                self.deep += usize::from(depth > 0);
-                self.images.push(path);
-            } else {
-                self.others.push(path);
+            match file_kind(&folder.join(&name)) {
+                FileKind::Image => {
+                    self.deep += usize::from(depth > 0);
+                    self.images.push(path);
+                }
+                FileKind::UnreadImage => self.unread.push(path),
+                FileKind::Other => self.others.push(path),
             }
         }
         for name in listing.folders {
@@ -68,6 +72,7 @@ pub(crate) fn read(
 ) -> ClassFolders {
     // Without the `.` that names the root itself.
     let path: PathBuf = root.join(folder).components().collect();
+    notes.extend(dotted(&path));
     let Some(listing) = class_listing(root, folder, key, findings) else { return ClassFolders::default() };
     if !listing.files.is_empty() {
         notes.push(format!(
@@ -80,7 +85,7 @@ pub(crate) fn read(
         ));
     }
     let mut rows = Vec::new();
-    let (mut others, mut deep) = (Vec::new(), Vec::new());
+    let (mut unread, mut others, mut deep) = (Vec::new(), Vec::new(), Vec::new());
     for class in &listing.folders {
         let path = path.join(class);
         let mut tree = Tree::default();
@@ -90,6 +95,7 @@ pub(crate) fn read(
             findings.leave_unread();
             continue;
         }
+        unread.extend(tree.unread.iter().map(|file| format!("{class}/{file}")));
         others.extend(tree.others.iter().map(|file| format!("{class}/{file}")));
         if tree.deep > 0 {
             let first = tree.images.iter().find(|file| file.contains('/')).map_or("", String::as_str);
@@ -116,7 +122,7 @@ pub(crate) fn read(
             names(&below, 3)
         ));
     }
-    notes.extend(strange_files(&path, &others));
+    notes.extend(strange_files(&path, &unread, &others));
     ClassFolders { classes: listing.folders, rows }
 }
 
@@ -226,16 +232,31 @@ fn named_by_class(folder: &str, files: &[String]) -> String {
     )
 }
 
+/// The note about folders with images in `folder` that are no classes, because their names begin with a dot.
+fn dotted(folder: &Path) -> Option<String> {
+    let found = files::dotted_with_images(folder);
+    let (are, classes) = match found.len() {
+        0 => return None,
+        1 => ("is", "it if it is a class"),
+        _ => ("are", "them if they are classes"),
+    };
+    Some(format!(
+        "{} with images in {} {are} left out, since a name that begins with a dot is that of no class: {}; rename {classes}",
+        number(found.len(), "folder", "folders"),
+        folder.display(),
+        names(&found, 3)
+    ))
+}
+
 /// The notes about files in `folder` that are left out: images of kinds that are not read, and other files.
-fn strange_files(folder: &Path, files: &[String]) -> Vec<String> {
-    let (images, others): (Vec<&String>, Vec<&String>) = files.iter().partition(|file| files::is_unread_image(file));
+fn strange_files(folder: &Path, images: &[String], others: &[String]) -> Vec<String> {
     let mut notes = Vec::new();
     if !images.is_empty() {
         notes.push(format!(
             "{} of kinds that are not read in {}, left out: {}; convert them to JPEG or PNG",
             number(images.len(), "image", "images"),
             folder.display(),
-            names(&images, 3)
+            names(images, 3)
         ));
     }
     if !others.is_empty() {
@@ -245,7 +266,7 @@ fn strange_files(folder: &Path, files: &[String]) -> Vec<String> {
             "{} in {} {are} (neither by suffix nor by content) and {left} left out: {}",
             number(others.len(), "file", "files"),
             folder.display(),
-            names(&others, 3)
+            names(others, 3)
         ));
     }
     notes
@@ -300,8 +321,14 @@ pub(crate) fn read_test(
         }
         Ok(listing) => listing,
     };
-    let (images, others): (Vec<String>, Vec<String>) =
-        listing.files.into_iter().partition(|file| is_image(&path.join(file)));
+    let (mut images, mut unread, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for file in listing.files {
+        match file_kind(&path.join(&file)) {
+            FileKind::Image => images.push(file),
+            FileKind::UnreadImage => unread.push(file),
+            FileKind::Other => others.push(file),
+        }
+    }
     if images.is_empty()
         && let [only] = &listing.folders[..]
         && findings.all_read()
@@ -325,7 +352,7 @@ pub(crate) fn read_test(
         }
         return rows;
     }
-    notes.extend(strange_files(&path, &others));
+    notes.extend(strange_files(&path, &unread, &others));
     if images.is_empty() {
         findings.place(DataKey::Test, &path, format!("{} (test: {folder:?}) holds no image", path.display()));
     }

@@ -179,6 +179,7 @@ fn images_that_are_not_read_are_no_other_files() {
         ("train/a/1.jpg", ""),
         ("train/a/2.HEIC", ""),
         ("train/a/3.txt", "text"),
+        ("train/b/4", "P3 2 2 255"),
         ("train/b/1.jpg", ""),
         ("train/b/~$2.docx", "x"),
         ("train/Network Trash Folder/1.jpg", ""),
@@ -187,12 +188,42 @@ fn images_that_are_not_read_are_no_other_files() {
     let dataset = single(&data(root.path(), folders(), Valid::None)).unwrap();
     assert_eq!(dataset.classes, ["a", "b"]);
     let notes = dataset.notes.join("\n");
-    for part in
-        ["1 image of kinds that are not read", "\"a/2.HEIC\"; convert them", "1 file in ", "is no image", "\"a/3.txt\""]
-    {
+    for part in [
+        "2 images of kinds that are not read",
+        "\"a/2.HEIC\", \"b/4\"; convert them",
+        "1 file in ",
+        "is no image",
+        "\"a/3.txt\"",
+    ] {
         assert!(notes.contains(part), "{part}\nis not in\n{notes}");
     }
     assert!(!notes.contains("docx"), "{notes}");
+}
+
+#[test]
+fn a_folder_with_images_whose_name_begins_with_a_dot_is_no_class_and_is_noted() {
+    let files = |dotted: &[&'static str]| {
+        let classes = ["train/a/1.jpg", "train/b/1.jpg", "valid/a/2.jpg", "valid/b/2.jpg"];
+        classes.iter().chain(dotted).map(|name| (*name, "")).collect::<Vec<_>>()
+    };
+    let notes = |dotted: &[&'static str]| {
+        let root = folder(&files(dotted));
+        let dataset = single(&data(root.path(), folders(), Valid::Folder("valid".to_string()))).unwrap();
+        assert_eq!(dataset.classes, ["a", "b"]);
+        dataset.notes.into_iter().filter(|note| note.contains("with a dot")).collect::<Vec<_>>()
+    };
+    let found = notes(&["train/.net/1.jpg", "train/.c/1.png", "valid/.net/2.jpg", "train/.empty/x.txt"]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("2 folders with images in "), "{found:?}");
+    assert!(found[0].ends_with("is that of no class: \".c\", \".net\"; rename them if they are classes"), "{found:?}");
+    assert!(
+        found[1].contains("valid is left out, since a name that begins with a dot is that of no class"),
+        "{found:?}"
+    );
+    assert!(found[1].ends_with("\".net\"; rename it if it is a class"), "{found:?}");
+    let programs =
+        notes(&["train/.thumbnails/1.jpg", "train/.Trash-1000/1.jpg", "train/__MACOSX/a/1.jpg", "train/.x.jpg"]);
+    assert!(programs.is_empty(), "{programs:?}");
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! What preflight finds on images, and what is left when it leaves some out.
 
-use fastai_dsl::Dealing;
+use std::sync::Arc;
+
+use fastai_dsl::{Dealing, Stats, TransformSet, Transforms};
 use image::{Rgb, RgbImage};
 
 use super::*;
 use crate::random::{Stream, unit};
+use crate::{Budget, DecodeError, FindingKind, ImageExamples, ImageSet, Preparation, Traversal};
 
 /// A picture like no other: 6 x 6 fields of random colours.
 pub(super) fn picture(seed: u64) -> RgbImage {
@@ -297,4 +300,41 @@ fn images_of_few_bits_are_noted_and_scaled_on_request() {
         picture.as_raw().iter().map(|level| f64::from(*level)).sum::<f64>() / picture.as_raw().len() as f64
     };
     assert!(mean(16) < 10.0 && (120.0..135.0).contains(&mean(12)), "{} and {}", mean(16), mean(12));
+}
+
+#[test]
+fn an_image_that_is_replaced_between_two_epochs_is_named() {
+    let root = pictures(&[("0.png", Some(0)), ("1.png", Some(1)), ("2.png", Some(2)), ("3.png", Some(3))]);
+    let path = |i: usize| root.path().join(format!("{i}.png"));
+    let mut dataset = Dataset::from_files((0..4).map(|i| (path(i), ["x", "y"][i % 2])), &Valid::None).unwrap();
+    let health = check(&mut dataset, Corrupt::Deny, Duplicates::Keep, 8).unwrap();
+    let examples = |health: &Health, budget: usize| {
+        let set = ImageSet::within(&dataset.train, &Arc::new(Budget::new(budget))).validated().unchanged_since(health);
+        let transforms = Transforms::new(TransformSet::None, 8);
+        ImageExamples::new(set, Preparation { transforms, stats: Stats::IMAGENET, batch: 4, workers: 2, seed: 1 })
+    };
+    let tried = |examples: &ImageExamples, epoch: u64| -> Result<usize, DataError> {
+        let batches = examples.load(&Traversal::Shuffled { stage: 0, epoch }, 0)?;
+        batches.map(|batch| batch.map(|batch| batch.indices.len())).sum()
+    };
+    let epoch = |examples: &ImageExamples, epoch: u64| tried(examples, epoch).unwrap();
+    // One reads the files in every epoch, one has all pictures in memory after the first, and one knows nothing of the files.
+    let (read, kept, unseen) = (examples(&health, 0), examples(&health, 1 << 20), examples(&Health::default(), 0));
+    assert_eq!((epoch(&read, 0), epoch(&kept, 0), epoch(&unseen, 0)), (4, 4, 4));
+    // The same content, written anew.
+    std::fs::write(path(1), std::fs::read(path(1)).unwrap()).unwrap();
+    assert_eq!(epoch(&read, 1), 4);
+    let was = std::fs::read(path(2)).unwrap();
+    RgbImage::from_pixel(30, 20, Rgb([9, 8, 7])).save(path(2)).unwrap();
+    let error = tried(&read, 2).unwrap_err();
+    let changed = FindingKind::BrokenImage { path: path(2), reason: DecodeError::Changed };
+    assert_eq!((error.findings.len(), &error.findings[0].kind), (2, &changed), "{error}");
+    let named = format!("{}: has changed since the images were checked", path(2).display());
+    assert_parts(&error.to_string(), &[&named, "put them back and go on with `--resume`, or start again"]);
+    assert_eq!((epoch(&kept, 2), epoch(&unseen, 2)), (4, 4));
+    std::fs::write(path(2), was).unwrap();
+    assert_eq!(epoch(&read, 3), 4);
+    // What is gone is told as before.
+    std::fs::remove_file(path(3)).unwrap();
+    assert_parts(&tried(&read, 4).unwrap_err().to_string(), &["3.png: cannot be read", "or their disk fails"]);
 }

@@ -1,5 +1,7 @@
 //! `precompute(on)`, and the preparation of every step that uses the network.
 
+use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -61,13 +63,23 @@ impl CacheState {
             }
             (Some(error), 0) => session.warn(format!(
                 "{error}: the activations of {images} images at {size} pixels are kept, but not in a file for each set: the \
-                 next run that needs them completes the cache in {folder} if there is room"
+                 next run that needs them completes the cache in {folder} if it can"
             )),
             (Some(error), missing) => session.warn(format!(
                 "{error}: the activations of {missing} of {images} images at {size} pixels stay in memory, and the next run \
-                 computes them again: make room for {folder}, or name another folder with `--cache`"
+                 computes them again: {}, or name another folder with `--cache`",
+                remedy(error.error.kind(), &folder)
             )),
         }
+    }
+}
+
+/// What helps a cache that cannot be written.
+fn remedy(kind: ErrorKind, folder: &impl Display) -> String {
+    match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => format!("make room for {folder}"),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => format!("allow this user to write {folder}"),
+        _ => "put that right".to_string(),
     }
 }
 

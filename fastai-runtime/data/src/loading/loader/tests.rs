@@ -34,6 +34,7 @@ fn job(items: &Arc<[Item]>, threads: usize) -> LoadJob {
         }),
         threads,
         reading: Reading::Files,
+        seen: SeenFiles::default(),
         demand: Demand::FULL,
         cache: None,
     }
