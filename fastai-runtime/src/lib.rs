@@ -11,6 +11,7 @@ pub mod device;
 pub mod engine;
 pub mod error;
 mod float;
+mod folder_lock;
 mod keeping_times;
 pub mod metrics;
 pub mod predict;

@@ -7,7 +7,7 @@ use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::DataSummary;
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Diagnostic, Recipe, Severity, Site, Source};
-use fastai_runtime::names::typed;
+use fastai_runtime::names::{reversible, typed};
 use serde_json::{Value, json};
 
 use super::failure::{Exit, Failure, each};
@@ -86,7 +86,7 @@ fn in_json(args: &CheckArgs) -> Result<(), Failure> {
         .map(|file| {
             let (value, fine) = match open(file, &args.set) {
                 Ok(source) => (described(file, &source), source.result.is_ok()),
-                Err(failure) => (json!({ "file": file.display().to_string(), "error": failure.text() }), false),
+                Err(failure) => (json!({ "file": reversible(file), "error": failure.text() }), false),
             };
             sound &= fine;
             value
@@ -100,9 +100,9 @@ fn described(file: &Path, source: &RecipeText) -> Value {
     let summary = source::summary_of(file, source).filter(|summary| !source::is_stdin(file) && summary.is_file());
     let findings: Vec<Value> = source.diagnostics().iter().map(|found| finding(source, found)).collect();
     json!({
-        "file": file.display().to_string(),
+        "file": reversible(file),
         "recipe": source.name(),
-        "summary": summary.map(|summary| summary.display().to_string()),
+        "summary": summary.as_deref().map(reversible),
         "fine": source.result.is_ok(),
         "steps": source.result.as_ref().ok().map(|checked| checked.recipe.steps().len()),
         "findings": findings,

@@ -41,6 +41,9 @@ pub struct ClassifyArgs {
     crop: f64,
     #[command(flatten)]
     device: ModelDevice,
+    /// Say nothing but the result and errors
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 /// Finds an architecture by its name.
@@ -70,7 +73,7 @@ pub fn run(args: &ClassifyArgs) -> Result<(), Failure> {
     }
     let facts = args.arch;
     let weights = args.weights.clone().map_or(Weights::Pretrained, Weights::File);
-    let found = resolve(&weights, facts.name, &mut *progress::auto(false))?;
+    let found = resolve(&weights, facts.name, &mut *progress::auto(args.quiet))?;
     let found = found.ok_or_else(|| Failure::Failed("a network without weights knows no classes".to_string()))?;
     let published = match found.origin {
         Origin::Published(published) => Some(published),
@@ -80,7 +83,9 @@ pub fn run(args: &ClassifyArgs) -> Result<(), Failure> {
     takes_size(facts, size)?;
     let picked = args.device.picked()?;
     let network = ImagenetClassifier::load(facts, &found.path, size, &picked.device)?.middle(args.crop);
-    eprintln!("{}", found.describe());
+    if !args.quiet {
+        eprintln!("{}", found.describe());
+    }
 
     let names = imagenet_classes();
     let mut unread = 0;

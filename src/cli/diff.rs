@@ -9,7 +9,7 @@ use fastai_runtime::engine::{self, Measured, MeasuringLimits};
 use fastai_runtime::metrics::{self, Paired, Truth, paired};
 use fastai_runtime::names::{first_names, typed, visible_name};
 use fastai_runtime::predict::Predictor;
-use fastai_runtime::progress::{self, Watch};
+use fastai_runtime::progress::{self, Progress, Watch};
 use fastai_runtime::random::{self, Stream};
 use fastai_runtime::report::{InitialWeights, RunFailure, Status, Summary};
 
@@ -154,15 +154,18 @@ fn facts(a: &Summary, b: &Summary) {
 
 /// The numbers of images; of a run of folds, those of each training and of all validations.
 fn images(run: &Summary) -> String {
-    let (count, valid) = (|images: usize| thousands(images as u64), run.counts.valid);
-    let each = run.folds.iter().flat_map(|folds| &folds.each).map(|fold| fold.counts.train);
-    match (each.clone().min(), each.clone().max()) {
-        (Some(least), Some(most)) => {
-            let range = if least == most { count(least) } else { format!("{} to {}", count(least), count(most)) };
-            format!("{range} training a fold, {} validation in {} folds", count(valid), each.count())
-        }
-        _ => format!("{} training, {} validation", count(run.counts.train), count(valid)),
-    }
+    let count = |images: usize| thousands(images as u64);
+    let (train, valid) = (run.counts.train, count(run.counts.valid));
+    let Some(folds) = &run.folds else { return format!("{} training, {valid} validation", count(train)) };
+    let each = folds.each.iter().map(|fold| fold.counts.train);
+    let (least, most) = (each.clone().min().unwrap_or(train), each.max().unwrap_or(train));
+    let range = if least == most { count(least) } else { format!("{} to {}", count(least), count(most)) };
+    let done = match (folds.each.len(), folds.count) {
+        (0, all) => format!("fold 1 of {all}"),
+        (done, all) if done == all => format!("{all} folds"),
+        (done, all) => format!("{done} of {all} folds"),
+    };
+    format!("{range} training a fold, {valid} validation in {done}")
 }
 
 /// The rates that `lr_find` suggested; of a run of folds, those of one fold after the other.
@@ -263,8 +266,8 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
     let roots = [0, 1].map(|run| recipes[run].data().root_in(&saved::directory_of(&summaries[run])));
     let stop = super::stop::signal();
     let measured = |run: usize| -> Result<Measured, Failure> {
-        let mut progress = progress::auto(args.quiet);
-        let watch = Watch { progress: progress.as_mut(), stop: &stop };
+        let mut progress = Unnoted(progress::auto(args.quiet));
+        let watch = Watch { progress: &mut progress, stop: &stop };
         let limits = MeasuringLimits::default();
         let validated = engine::validate(&recipes[run], &predictors[run], &roots[run], limits, watch)?;
         Ok(validated.tta.unwrap_or(validated.plain))
@@ -317,6 +320,17 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
          nothing about other seeds of the same recipe"
     );
     Ok(())
+}
+
+/// Shows how far measuring is, without notes, which each run has told, and which would stand amid the result.
+struct Unnoted(Box<dyn Progress>);
+
+impl Progress for Unnoted {
+    fn inner(&mut self) -> Option<&mut dyn Progress> {
+        Some(self.0.as_mut())
+    }
+
+    fn note(&mut self, _: &str) {}
 }
 
 /// Why a run's model cannot be measured again; `None` if it can.
@@ -430,6 +444,12 @@ mod tests {
         let run = Summary { counts, data: data_of.clone(), folds: Some(folds), ..Summary::default() };
         let one = Summary { counts, data: data_of, found_rates: vec![0.1], ..Summary::default() };
         assert_eq!(images(&run), "61 to 62 training a fold, 92 validation in 3 folds");
+        let stopped = |complete: &[FoldSummary]| {
+            let folds = Folds { count: 3, each: complete.to_vec(), ..Folds::default() };
+            images(&Summary { folds: Some(folds), ..run.clone() })
+        };
+        assert_eq!(stopped(&[fold(61, 0.1)]), "61 training a fold, 92 validation in 1 of 3 folds");
+        assert_eq!(stopped(&[]), "61 training a fold, 92 validation in fold 1 of 3");
         assert_eq!((images(&one).as_str(), rates(&one).as_str()), ("61 training, 92 validation", "0.1"));
         assert_eq!(rates(&run), "0.1; 0.0794; 0.1");
         assert!(data(&run, &one)[1].contains("not compared"));

@@ -24,6 +24,9 @@ pub struct ExportArgs {
     /// 3, size, size]`
     #[arg(long)]
     pixels: bool,
+    /// Say nothing but the file, warnings and errors
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 pub fn run(args: &ExportArgs) -> Result<(), Failure> {
@@ -43,6 +46,11 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
     });
     let bytes = predictor.onnx(args.pixels)?;
     write_atomic(&out, |file| file.write_all(&bytes))?;
+    let megabytes = bytes.len() as f64 / 1e6;
+    println!("{}: {megabytes:.1} MB, opset {}", out.display(), fastai_runtime::predict::ONNX_OPSET);
+    if args.quiet {
+        return Ok(());
+    }
     let (size, classes) = (predictor.meta().size, predictor.classes().len());
     let input = match args.pixels {
         true => format!("pixels: uint8 [batch, {size}, {size}, 3], RGB"),
@@ -52,8 +60,6 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
         TaskKind::Regression => "values",
         TaskKind::SingleLabel | TaskKind::MultiLabel => "logits, probabilities",
     };
-    let megabytes = bytes.len() as f64 / 1e6;
-    println!("{}: {megabytes:.1} MB, opset {}", out.display(), fastai_runtime::predict::ONNX_OPSET);
     println!("  {input} -> {output}: float32 [batch, {classes}]");
     println!(
         "  classes and the preparation of images are in the file's metadata (fastai.classes, fastai.preprocessing)"

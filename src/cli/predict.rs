@@ -9,6 +9,7 @@ use fastai_dsl::{Source, TaskKind, in_todays_words};
 use fastai_runtime::RunError;
 use fastai_runtime::data::{FileError, MAX_IMAGE_BYTES, begins_as_image};
 use fastai_runtime::metrics::Thresholds;
+use fastai_runtime::names::reversible;
 use fastai_runtime::predict::{
     FileAnswer, ImageFiles, NpyRows, PredictOptions, Predictor, Said, Unreadable, tag_separator,
 };
@@ -42,7 +43,8 @@ pub struct PredictArgs {
     /// The K most probable classes of each image: 5 in text unless given; in JSON instead of all probabilities
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "csv")]
     top: Option<u32>,
-    /// Print CSV: file, a column for each class and what is said, or the predicted number
+    /// Print CSV: file, a column for each class and what is said, or the predicted number; refused if two columns
+    /// would have one name
     #[arg(long, conflicts_with_all = ["json", "jsonl"])]
     csv: bool,
     /// Print JSON: one document (JSON.md lists the fields)
@@ -113,7 +115,7 @@ pub fn run(args: &PredictArgs) -> Result<(), Failure> {
         return Ok(());
     }
     let mut reasons: Vec<String> =
-        unread.first.iter().map(|image| format!("\n  {}: {}", image.path.display(), image.reason)).collect();
+        unread.first.iter().map(|image| format!("\n  {}: {}", reversible(&image.path), image.reason)).collect();
     if unread.count > unread.first.len() {
         reasons.push(format!("\n  and {} more; `--jsonl` names each", unread.count - unread.first.len()));
     }
@@ -135,6 +137,7 @@ fn predict(args: &PredictArgs) -> Result<Unread, Failure> {
     let predictor = args.model.load()?;
     args.model.warn_of_run();
     let thresholds = stated_thresholds(&predictor, args.threshold)?;
+    args.format().fits(&predictor).map_err(Failure::Invalid)?;
     // A model of another program's version says its tags parted by blanks.
     let recipe = RecipeText::new("the model's recipe", &in_todays_words(&predictor.meta().text), &[]).result.ok();
     let source = recipe.map_or(Source::Given, |checked| checked.recipe.data().source.clone());

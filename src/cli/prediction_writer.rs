@@ -1,10 +1,11 @@
 //! The forms in which `fastai predict` prints.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal, Write};
 
 use fastai_dsl::TaskKind;
 use fastai_runtime::metrics::Thresholds;
-use fastai_runtime::names::{visible, visible_name};
+use fastai_runtime::names::{reversible, visible, visible_name};
 use fastai_runtime::predict::{Predictor, Said, Unreadable};
 use serde_json::{Map, Value, json};
 
@@ -33,6 +34,18 @@ pub enum PredictionFormat {
 }
 
 impl PredictionFormat {
+    /// # Errors
+    /// If a csv file would have two columns of one name: what to do instead.
+    pub fn fits(self, predictor: &Predictor) -> Result<(), String> {
+        let columns = match self {
+            Self::Csv => columns(predictor.meta().task, predictor.classes()),
+            Self::Text | Self::Json | Self::JsonLines => return Ok(()),
+        };
+        repeated(&columns).map_or(Ok(()), |column| {
+            Err(format!("--csv: two columns would be called `{column}`: take `--jsonl`, which keeps them apart"))
+        })
+    }
+
     /// A writer to `out`: of at most `top` classes of an image where the format lists the most probable ones, with `separator`
     /// between tags.
     pub fn writer<'a>(
@@ -76,7 +89,7 @@ impl<W: Write> PredictionWriter for Text<W> {
     }
 
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let file = said.path.display().to_string();
+        let file = reversible(said.path);
         let file = visible_name(&file);
         if predictor.meta().task == TaskKind::Regression {
             return writeln!(self.out, "{file}\t{:.4}", said.probabilities[0]);
@@ -93,7 +106,20 @@ impl<W: Write> PredictionWriter for Text<W> {
     }
 }
 
-/// `file`, a column for each class or for the number, and, unless it is a number, what is `said`.
+/// The columns of a csv file: `file`, one for each class or for the number, and, unless it is a number, what is `said`.
+fn columns(task: TaskKind, classes: &[String]) -> Vec<String> {
+    let classes = classes.iter().map(|class| visible_name(class).into_owned());
+    let said = (task != TaskKind::Regression).then(|| "said".to_string());
+    std::iter::once("file".to_string()).chain(classes).chain(said).collect()
+}
+
+/// The first name that occurs twice.
+fn repeated(names: &[String]) -> Option<&String> {
+    let mut seen = HashSet::new();
+    names.iter().find(|name| !seen.insert(*name))
+}
+
+/// A row for each image below its [`columns`].
 struct Csv<W: Write> {
     out: csv::Writer<W>,
     /// Between tags.
@@ -103,7 +129,7 @@ struct Csv<W: Write> {
 }
 
 impl<W: Write> Csv<W> {
-    fn record(&mut self, fields: impl IntoIterator<Item = String>) -> io::Result<()> {
+    fn record(&mut self, fields: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
         self.out.write_record(fields).map_err(|error| match error.into_kind() {
             // With its kind, which says whether the reader is gone.
             csv::ErrorKind::Io(error) => error,
@@ -114,17 +140,19 @@ impl<W: Write> Csv<W> {
 
 impl<W: Write> PredictionWriter for Csv<W> {
     fn begin(&mut self, predictor: &Predictor, _: &Thresholds) -> io::Result<()> {
-        let classes = predictor.classes().iter().map(|class| visible_name(class).into_owned());
-        let said = (predictor.meta().task != TaskKind::Regression).then(|| "said".into());
-        self.record(std::iter::once("file".into()).chain(classes).chain(said))
+        self.record(columns(predictor.meta().task, predictor.classes()))
     }
 
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let file = said.path.display().to_string();
-        let mut fields = vec![if self.shown { visible_name(&file).into_owned() } else { file }];
-        fields.extend(said.probabilities.iter().map(f32::to_string));
+        let file = match self.shown {
+            true => visible_name(&reversible(said.path)).into_owned().into_bytes(),
+            // A program joins the rows with the files.
+            false => said.path.as_os_str().as_encoded_bytes().to_vec(),
+        };
+        let mut fields = vec![file];
+        fields.extend(said.probabilities.iter().map(|probability| probability.to_string().into_bytes()));
         if predictor.meta().task != TaskKind::Regression {
-            fields.push(visible_name(&names.join(&self.separator)).into_owned());
+            fields.push(visible_name(&names.join(&self.separator)).into_owned().into_bytes());
         }
         self.record(fields)
     }
@@ -137,14 +165,14 @@ impl<W: Write> PredictionWriter for Csv<W> {
 /// What is said of an image, with its name: `file` with `said` and `probabilities` by class or `top`, or with `value` (numbers).
 fn json_answer(predictor: &Predictor, said: Said<'_>, names: &[&str], top: Option<usize>) -> String {
     let mut object = Map::new();
-    object.insert("file".to_string(), json!(said.path.display().to_string()));
+    object.insert("file".to_string(), json!(reversible(said.path)));
     answer::describe(&mut object, predictor, said.probabilities, names, top);
     visible(&Value::Object(object).to_string()).into_owned()
 }
 
 /// `file` with `error`.
 fn json_refusal(image: &Unreadable) -> String {
-    let object = json!({ "file": image.path.display().to_string(), "error": image.reason });
+    let object = json!({ "file": reversible(&image.path), "error": image.reason });
     visible(&object.to_string()).into_owned()
 }
 
@@ -205,5 +233,25 @@ impl<W: Write> PredictionWriter for JsonLines<W> {
 
     fn end(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_one_name_are_found() {
+        let twice = |task, classes: &[&str]| {
+            let classes: Vec<String> = classes.iter().map(|class| class.to_string()).collect();
+            repeated(&columns(task, &classes)).cloned()
+        };
+        assert_eq!(twice(TaskKind::SingleLabel, &["cat", "File"]), None);
+        assert_eq!(twice(TaskKind::SingleLabel, &["cat", "file"]).unwrap(), "file");
+        assert_eq!(twice(TaskKind::MultiLabel, &["cat", "said"]).unwrap(), "said");
+        assert_eq!(twice(TaskKind::Regression, &["said"]), None);
+        assert_eq!(twice(TaskKind::Regression, &["file"]).unwrap(), "file");
+        // Classes whose names differ until they are made visible.
+        assert_eq!(twice(TaskKind::SingleLabel, &["a\u{202e}", "a\\u202e"]).unwrap(), "a\\u202e");
     }
 }

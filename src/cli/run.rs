@@ -50,7 +50,7 @@ pub struct RunArgs {
     /// that takes long to write is kept less often
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     snapshot_every: u32,
-    /// Say nothing but errors and the result
+    /// Say nothing but the result, warnings (lints of the recipe, too) and errors
     #[arg(long, short)]
     quiet: bool,
     /// Two batches a stage: does it run at all? The numbers mean nothing

@@ -24,7 +24,7 @@ pub struct ShowArgs {
     /// Show with a key replaced, e.g. `transforms.size=128`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
-    /// Say nothing but errors and the result
+    /// Say nothing but the result, warnings (lints of the recipe, too) and errors
     #[arg(long, short)]
     quiet: bool,
 }

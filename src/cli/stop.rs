@@ -1,11 +1,19 @@
 //! Clean termination on signals.
 
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
 use fastai_runtime::progress::StopSignal;
+
+/// When the first signal came.
+static FIRST: OnceLock<Instant> = OnceLock::new();
+/// Signals that follow the first within this time ask for the same: `timeout` sends its signal to the program and to its group.
+const TOGETHER: Duration = Duration::from_millis(500);
 
 /// Returns a stop signal that Ctrl-C, SIGTERM (`kill`, a batch system's time limit) and SIGHUP (a lost connection) set.
 ///
-/// The first signal requests a clean end; a second Ctrl-C or SIGTERM ends the program at once, and so does the first while
-/// the program writes into a pipe. Under `nohup`, SIGHUP stays ignored.
+/// The first signal requests a clean end; a second Ctrl-C or SIGTERM, half a second later or more, ends the program at once, and
+/// so does the first while the program writes into a pipe. Under `nohup`, SIGHUP stays ignored.
 pub fn signal() -> StopSignal {
     signal_that("stopping after this batch; again to stop at once")
 }
@@ -44,6 +52,7 @@ fn terminations(stop: StopSignal, says: &'static str) -> std::io::Result<()> {
         for signal in signals.forever() {
             // A lost connection sends several: from the terminal, and from the shell to its jobs.
             if signal == SIGHUP {
+                FIRST.get_or_init(Instant::now);
                 stop.request();
             } else {
                 asked(&stop, 128 + signal, says);
@@ -64,10 +73,13 @@ fn ignores_hangup() -> bool {
 }
 
 fn asked(stop: &StopSignal, code: i32, says: &str) {
+    let again = FIRST.get_or_init(Instant::now).elapsed() > TOGETHER;
     // Nobody may ever read from a pipe.
-    if stop.requested() || fastai_runtime::atomic::is_streaming() {
+    if again || fastai_runtime::atomic::is_streaming() {
         std::process::exit(code);
     }
-    eprintln!("\n{says}");
-    stop.request();
+    if !stop.requested() {
+        eprintln!("\n{says}");
+        stop.request();
+    }
 }

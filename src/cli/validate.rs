@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Metric, Recipe, Source, TaskKind, Valid};
+use fastai_runtime::RunError;
 use fastai_runtime::data::figures::figure;
+use fastai_runtime::data::{DataError, Finding, FindingKind};
 use fastai_runtime::engine::{self, Measured, MeasuringLimits, ModelRun, Validated};
 use fastai_runtime::metrics::{ClassRow, ClassScore, Confusion, Thresholds, Truth, class_table, confusion, tag_table};
 use fastai_runtime::names::typed;
@@ -40,7 +42,7 @@ pub struct ValidateArgs {
     /// Print JSON (JSON.md lists the fields)
     #[arg(long)]
     json: bool,
-    /// Say nothing but the result, warnings and errors
+    /// Say nothing but the result, what limits it, warnings and errors
     #[arg(long, short)]
     quiet: bool,
 }
@@ -50,6 +52,11 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
         let (shown, data) = (folder.display(), typed(folder));
         return Err(Failure::Invalid(format!("{shown}: another data folder is named: `--data {data}`")));
     }
+    if let Some(data) = args.data.as_ref().filter(|data| !data.is_dir()) {
+        let is = if data.exists() { "is no folder" } else { "does not exist" };
+        let path = std::path::absolute(data).unwrap_or_else(|_| data.clone());
+        return Err(Failure::Failed(format!("--data {}: {} {is}", typed(data), path.display())));
+    }
     let predictor = args.model.load()?;
     args.model.warn_of_run();
     let recipe = saved::recipe(&predictor)?;
@@ -58,7 +65,7 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
         None => recipe.data().root_in(&args.model.directory()?),
     };
     let stop = super::stop::signal();
-    let mut progress = Noted { shown: progress::auto(args.quiet), notes: Vec::new() };
+    let mut progress = Noted { shown: progress::auto(args.quiet), quiet: args.quiet, notes: Vec::new() };
     if args.data.is_some() && args.model.folder().is_none() {
         progress.note(
             "the model lies outside the folder of its run, so whether it was trained on these images is not known",
@@ -71,17 +78,18 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     let is_ensemble = !predictor.folds().is_empty();
     let by_class = engine::lies_by_class(&recipe, &predictor, &root);
     if args.data.is_some() && !by_class {
-        has_labels(&recipe, predictor.classes(), &root)?;
+        has_layout(&recipe, predictor.classes(), &root)?;
     }
     let all = args.data.is_some() && (is_ensemble || holds_out_none || by_class);
     let own_data = is_same(&recipe.data().root_in(&args.model.directory()?), &root);
     let run = args.model.folder().map(|folder| ModelRun { folder, own_data });
     let validated = match run {
-        Some(run) => engine::validate_of_run(&recipe, &predictor, run, &root, all, limits, watch)?,
-        None if all => engine::validate_all(&recipe, &predictor, &root, limits, watch)?,
-        None => engine::validate(&recipe, &predictor, &root, limits, watch)?,
+        Some(run) => engine::validate_of_run(&recipe, &predictor, run, &root, all, limits, watch),
+        None if all => engine::validate_all(&recipe, &predictor, &root, limits, watch),
+        None => engine::validate(&recipe, &predictor, &root, limits, watch),
     };
-    let Noted { shown, notes } = progress;
+    let validated = validated.map_err(|error| if args.data.is_some() { of_other_data(error) } else { error })?;
+    let Noted { shown, notes, .. } = progress;
     drop(shown);
     let thresholds = predictor.thresholds(recipe.metrics().iter().find_map(Metric::fixed_threshold));
     if args.json {
@@ -93,27 +101,58 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
 }
 
 /// # Errors
-/// If another data folder has no csv file like that of the recipe: what to name instead.
-fn has_labels(recipe: &Recipe, classes: &[String], root: &Path) -> Result<(), Failure> {
-    let Source::Csv { labels, images, .. } = &recipe.data().source else { return Ok(()) };
-    if !root.is_dir() || root.join(labels).is_file() {
-        return Ok(());
-    }
+/// If another data folder has neither the recipe's folder of training images nor its csv file: what to name instead.
+fn has_layout(recipe: &Recipe, classes: &[String], root: &Path) -> Result<(), Failure> {
+    let lacks = match &recipe.data().source {
+        Source::Folders { train } if !root.join(train).is_dir() => {
+            format!("{train:?}, in which the run found its classes: name a folder with such a folder")
+        }
+        Source::Csv { labels, images, .. } if !root.join(labels).is_file() => format!(
+            "{labels:?}, from which the run read its labels: name a folder with such a file and the images below {images:?}"
+        ),
+        _ => return Ok(()),
+    };
     let instead = match (recipe.task(), classes) {
-        (TaskKind::SingleLabel, [class, ..]) => format!(", or one with a folder of images a class, such as {class:?}"),
+        (TaskKind::SingleLabel, [class, ..]) => {
+            let alike = other_case(classes, root).unwrap_or_default();
+            format!(", or one with a folder of images a class, such as {class:?}{alike}")
+        }
         (TaskKind::MultiLabel, _) => ": a folder a class has no tags".to_string(),
         _ => ": a folder a class has no numbers".to_string(),
     };
-    Err(Failure::Failed(format!(
-        "{} has no {labels:?}, from which the run read its labels: name a folder with such a file and the images below \
-         {images:?}{instead}",
-        root.display()
-    )))
+    Err(Failure::Failed(format!("{} has no {lacks}{instead}", root.display())))
+}
+
+/// That a folder has the name of a class in another case. It begins with `; `.
+fn other_case(classes: &[String], root: &Path) -> Option<String> {
+    let entries = root.read_dir().ok()?.flatten().filter(|entry| entry.path().is_dir());
+    let folders: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    classes.iter().find_map(|class| {
+        let folder = folders.iter().find(|folder| folder.to_lowercase() == class.to_lowercase())?;
+        Some(format!("; {folder:?} is there: the names must have the case of the model's classes"))
+    })
+}
+
+/// Says of findings that propose other keys of the recipe what helps where it cannot be changed.
+fn of_other_data(mut error: RunError) -> RunError {
+    use FindingKind::{Column, Place, Recipe, Rows, Split, Table, TooFew};
+    if let RunError::Data(DataError { findings, notes }) = &mut error {
+        let is_of_keys = |finding: &Finding| {
+            let kind = &finding.kind;
+            matches!(kind, Column { .. } | Place { .. } | Recipe | Rows { .. } | Split | Table { .. } | TooFew { .. })
+        };
+        if findings.iter().any(is_of_keys) {
+            notes.push("`--data` is read as the recipe of the run says, which is fixed: change the folder".to_string());
+        }
+    }
+    error
 }
 
 /// Shows what measuring reports, and keeps its notes, which belong to the result.
 struct Noted {
     shown: Box<dyn Progress>,
+    /// Whether `shown` shows nothing.
+    quiet: bool,
     notes: Vec<String>,
 }
 
@@ -124,7 +163,11 @@ impl Progress for Noted {
 
     fn note(&mut self, line: &str) {
         self.notes.push(line.to_string());
-        self.shown.note(line);
+        if self.quiet {
+            eprintln!("{line}");
+        } else {
+            self.shown.note(line);
+        }
     }
 }
 

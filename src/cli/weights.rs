@@ -12,6 +12,9 @@ use super::table::table;
 pub struct WeightsArgs {
     #[command(subcommand)]
     action: WeightsCommand,
+    /// Say nothing but the result and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
 }
 
 #[derive(clap::Subcommand)]
@@ -45,9 +48,9 @@ pub fn run(args: &WeightsArgs) -> Result<(), Failure> {
             list();
             Ok(())
         }
-        WeightsCommand::Get { names, from } => get(names, from.as_deref()),
-        WeightsCommand::Verify { names } => verify(names),
-        WeightsCommand::Info { what } => info(what),
+        WeightsCommand::Get { names, from } => get(names, from.as_deref(), args.quiet),
+        WeightsCommand::Verify { names } => verify(names, args.quiet),
+        WeightsCommand::Info { what } => info(what, args.quiet),
     }
 }
 
@@ -104,16 +107,21 @@ fn list() {
     println!("\ntop-1 is what the publisher reports on ImageNet, in percent; nothing of it is measured here");
 }
 
-fn get(names: &[String], from: Option<&Path>) -> Result<(), Failure> {
+fn get(names: &[String], from: Option<&Path>, quiet: bool) -> Result<(), Failure> {
     if from.is_some() && names.len() > 1 {
         return Err(Failure::Invalid("--from takes one name: a file is of one network".to_owned()));
     }
     let wanted = find_all(names)?;
     let cache = cache()?;
+    let say = |line: &str| {
+        if !quiet {
+            eprintln!("{line}");
+        }
+    };
     for published in wanted {
         let fetched = match from {
             Some(file) => weights::import(published, file, &cache)?,
-            None => weights::get(published, &cache, weights::bundled, |line| eprintln!("{line}"))?,
+            None => weights::get(published, &cache, weights::bundled, say)?,
         };
         let did = match (fetched.present, from) {
             (true, _) => "already here",
@@ -133,7 +141,7 @@ fn get(names: &[String], from: Option<&Path>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn verify(names: &[String]) -> Result<(), Failure> {
+fn verify(names: &[String], quiet: bool) -> Result<(), Failure> {
     let wanted: Vec<&Published> = match names {
         [] => PUBLISHED.iter().filter(|p| weights::installed(p).is_some()).collect(),
         names => find_all(names)?,
@@ -150,7 +158,7 @@ fn verify(names: &[String]) -> Result<(), Failure> {
                 Some(found) => Err(format!("in this program: sha256 {found}, published {}", published.sha256)),
                 None => Err(format!("not here; `fastai weights get {}`", published.name)),
             },
-            Some(path) => match weights::sha256(&path, &mut *progress::auto(false)) {
+            Some(path) => match weights::sha256(&path, &mut *progress::auto(quiet)) {
                 Ok(found) if weights::is_published(published, &path, &found) => {
                     Ok(format!("{} sha256 {found}{}", path.display(), digits(published)))
                 }
@@ -176,7 +184,7 @@ fn digits(published: &Published) -> &'static str {
     if published.has_whole_digest() { "" } else { " (the first digits are published, no more)" }
 }
 
-fn info(what: &Path) -> Result<(), Failure> {
+fn info(what: &Path, quiet: bool) -> Result<(), Failure> {
     let name = what.to_string_lossy();
     if let Some(p) = Published::find(&name) {
         println!("{}: weights of {}", p.name, p.arch);
@@ -201,7 +209,7 @@ fn info(what: &Path) -> Result<(), Failure> {
         return find(&name).map(drop).map_err(|why| Failure::Invalid(format!("{why}; nor is it a file")));
     }
     let seen = weights::inspect(what)?;
-    let digest = weights::sha256(what, &mut *progress::auto(false)).map_err(|e| RunError::file("read", what, e))?;
+    let digest = weights::sha256(what, &mut *progress::auto(quiet)).map_err(|e| RunError::file("read", what, e))?;
     let numbers: usize = seen.tensors.values().map(|shape| shape.iter().product::<usize>()).sum();
     let mut out = format!("{name}: {}, {} tensors, {numbers} numbers\n", seen.format, seen.tensors.len());
     out += &format!("sha256:  {digest}\nnetwork: {}\n", seen.arch.unwrap_or("none that is known"));

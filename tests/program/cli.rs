@@ -66,6 +66,12 @@ fn explain_knows_codes_lints_and_words() {
     let list = stdout(fastai(&scratch).arg("explain"));
     assert!(["E0404", "long_run", "squeezenet1_1", "lr_find"].iter().all(|topic| list.contains(topic)), "{list}");
     assert!(stderr(fastai(&scratch).args(["explain", "long_rum"]), 2).contains("did you mean `long_run`?"));
+    // Commands, of which one is a word of recipes, too.
+    assert!(list.contains("\n\ncommands\n  new  ") && list.contains("\n  validate  "), "{list}");
+    let run = stdout(fastai(&scratch).args(["explain", "run"]));
+    assert_eq!(run, "`fastai run`: Run a recipe. More: `fastai run --help`\n");
+    let weights = stdout(fastai(&scratch).args(["explain", "weights"]));
+    assert!(weights.contains("in model {") && weights.contains("\n\n`fastai weights`: "), "{weights}");
 }
 
 #[test]
@@ -159,7 +165,7 @@ fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
     assert!(message.contains(&format!("{ROOT}/no/such/run")), "{message}");
 }
 
-/// What Ctrl-C, a batch system whose time is over, and a connection that is lost send.
+/// What Ctrl-C, a batch system whose time is over, and a connection that is lost send, and two signals at once, as `timeout` may.
 #[cfg(unix)]
 #[test]
 fn a_run_that_a_signal_ends_stops_tidily_and_goes_on_to_the_same_weights() {
@@ -172,11 +178,13 @@ fn a_run_that_a_signal_ends_stops_tidily_and_goes_on_to_the_same_weights() {
     let whole = scratch.path().join("whole");
     fastai(&scratch).args(["run", "--quiet", "--device", "cpu", "--out"]).arg(&whole).arg(&recipe).assert().success();
     // Under `nohup`, the program goes on.
-    let signals = ["INT", "TERM", "HUP"].into_iter().filter(|signal| *signal != "HUP" || !ignores_hup());
+    let signals = ["INT", "TERM", "HUP", "INT_TERM"].into_iter().filter(|signal| *signal != "HUP" || !ignores_hup());
     for signal in signals {
         let out = scratch.path().join(signal);
         let (mut child, lines) = started_run(&scratch, &recipe, &out);
-        std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap();
+        for sent in signal.split('_') {
+            std::process::Command::new("kill").args([format!("-{sent}"), child.id().to_string()]).status().unwrap();
+        }
         let said: Vec<String> = lines.map(Result::unwrap).collect();
         assert_eq!(child.wait().unwrap().code(), Some(130), "SIG{signal}: {said:?}");
         // After a lost connection there may be nobody to tell.
@@ -309,6 +317,8 @@ fn a_finished_run_predicts_submits_and_is_measured() {
     let onnx = scratch.path().join("pixels.onnx");
     let (text, _) = output(fastai(&scratch).args(["export", "--pixels", "--out"]).arg(&onnx).arg(&run), 0);
     assert!(text.contains("uint8 [batch, ") && onnx.is_file(), "{text}");
+    let (text, _) = output(fastai(&scratch).args(["export", "-q", "--out"]).arg(&onnx).arg(&run), 0);
+    assert!(text.lines().count() == 1 && text.contains("pixels.onnx: "), "{text}");
 
     // The planet layout, packed, against a sample.
     let message = stderr(fastai(&scratch).arg("submit").arg(&run), 2);

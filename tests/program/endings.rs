@@ -73,10 +73,28 @@ fn a_model_without_held_out_images_is_measured_on_another_folder() {
     let [_, said] = measured(&mixed);
     let some = "the run trained on 12 of these 36 images, by their contents, so this is a poor measure of new ones";
     assert!(said.contains(some), "{said}");
+    let quiet = stderr(fastai(&scratch).args(["validate", "-q", "--data"]).arg(&mixed).arg(&run), 0);
+    assert!(quiet.contains(some), "what limits the measurement belongs to the result: {quiet}");
     let foreign = scratch.path().join("foreign");
     copy_chips(&foreign, 24..48, |image| format!("{}.jpg", image - 24));
     let [_, said] = measured(&foreign);
     assert!(!said.contains("the run trained on"), "{said}");
+
+    // What is wrong with a folder, and what can be done there.
+    let refused = |folder: &Path| stderr(fastai(&scratch).args(["validate", "--data"]).arg(folder).arg(&run), 1);
+    let said = refused(&scratch.path().join("none"));
+    assert!(said.contains("error: --data ") && said.ends_with("none does not exist\n"), "{said}");
+    fs::write(mixed.join("forest/912.jpg"), b"no image").unwrap();
+    let said = refused(&mixed);
+    let remedy = "1 of 36 images cannot be decoded: replace each of these files, or remove it";
+    assert!(said.contains(remedy) && !said.contains("corrupt: skip"), "{said}");
+    for class in ["forest", "sea"] {
+        fs::rename(foreign.join(class), foreign.join(class.to_uppercase())).unwrap();
+    }
+    let said = refused(&foreign);
+    assert!(said.contains("has no \"train\", in which the run found its classes: name a folder with such"), "{said}");
+    assert!(said.contains("such as \"forest\"; \"FOREST\" is there: the names must have the case of"), "{said}");
+    assert!(!said.contains("say `"), "{said}");
 }
 
 #[test]
@@ -88,6 +106,8 @@ fn a_run_of_a_csv_file_is_measured_on_a_folder_a_class() {
     let row = |image: usize| format!("{0}/train_{image}.jpg,{0}\n", ["forest", "sea"][image % 2]);
     fs::write(path("table/labels.csv"), "image,kind\n".to_string() + &(0..24).map(row).collect::<String>()).unwrap();
     fs::create_dir(path("empty")).unwrap();
+    fs::create_dir(path("imageless")).unwrap();
+    fs::copy(path("table/labels.csv"), path("imageless/labels.csv")).unwrap();
     let trained = |recipe: &Path, out: &str| {
         let mut command = fastai(&scratch);
         command.args(["run", "-q", "--smoke", "--device", "cpu"]).arg(recipe).arg("--out").arg(path(out));
@@ -112,6 +132,9 @@ fn a_run_of_a_csv_file_is_measured_on_a_folder_a_class() {
         let [_, said] = measured(run, "empty");
         let lacks = "has no \"labels.csv\", from which the run read its labels: name a folder with such a file";
         assert!(said.contains(lacks) && said.contains("a class, such as \"forest\""), "{split}: {said}");
+        let [_, said] = measured(run, "imageless");
+        let fixed = "note: `--data` is read as the recipe of the run says, which is fixed: change the folder\n";
+        assert!(said.contains(fixed), "{split}: {said}");
     }
     trained(&small(&scratch), "tags");
     let [_, said] = measured("tags", "other");
@@ -312,12 +335,37 @@ fn a_run_that_a_full_disk_ends_says_how_it_goes_on() {
     fastai(&scratch).args(["run", "-q", "--device", "cpu", "--resume"]).arg(&out).assert().success();
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_whose_threads_have_no_room_is_refused_before_it_reads_images() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (small(&scratch), scratch.path().join("out"));
+    let limited = || {
+        let mut command = assert_cmd::Command::new("sh");
+        command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache"));
+        command.args(["-c", "ulimit -v 400000; exec \"$0\" \"$@\""]).arg(assert_cmd::cargo::cargo_bin("fastai"));
+        command
+    };
+    let said = stderr(limited().args(["run", "-q", "--device", "cpu", "--out"]).arg(&out).arg(&recipe), 1);
+    assert!(said.contains("there are 409.6 MB: a higher `ulimit -v`, or fewer threads") && !out.exists(), "{said}");
+    let doctor = limited().arg("doctor").output().unwrap();
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    assert!(said.contains("\nmemory: 409.6 MB (ulimit -v)\n"), "{said}");
+}
+
 #[cfg(unix)]
 #[test]
 fn who_asks_a_killed_run_for_its_model_is_told_how_the_run_goes_on() {
     let scratch = TempDir::new().unwrap();
     let (recipe, out) = (small(&scratch), scratch.path().join("run"));
     let (mut child, lines) = started_run(&scratch, &recipe, &out);
+    // A run that waits is one in progress all the same.
+    let waits = std::process::Command::new("kill").args(["-STOP", &child.id().to_string()]).status().unwrap();
+    assert!(waits.success());
+    let said = stderr(fastai(&scratch).arg("validate").arg(&out), 1);
+    assert!(said.contains("saved no model yet: it is being run by another process"), "{said}");
+    let said = stderr(fastai(&scratch).args(["run", "--device", "cpu", "--out"]).arg(&out).arg(&recipe), 1);
+    assert!(said.contains("is being run by another process; name another folder"), "{said}");
     child.kill().unwrap();
     child.wait().unwrap();
     drop(lines);

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::call::{ROOT, fastai, stderr, stdout};
 use crate::folder::summary;
-use crate::small::small;
+use crate::small::{of_classes, small};
 use crate::started::ended_within;
 
 /// A head and a short look at images, with three folds.
@@ -32,6 +32,36 @@ fn content(run: &Path) -> BTreeMap<String, Vec<u8>> {
         .into_iter()
         .map(|name| (name.clone(), fs::read(run.join(&name)).unwrap_or_else(|e| panic!("{name}: {e}"))))
         .collect()
+}
+
+#[test]
+fn labelled_images_in_no_part_are_told_of_once_a_command() {
+    let scratch = TempDir::new().unwrap();
+    let [data, recipe, out, sweep] = ["data", "a.recipe", "run", "sweep"].map(|name| scratch.path().join(name));
+    let images = fs::read_dir(Path::new(ROOT).join("examples/data/globe/train-jpg")).unwrap();
+    let mut images: Vec<PathBuf> = images.map(|image| image.unwrap().path()).collect();
+    images.sort();
+    for (number, image) in images.iter().take(32).enumerate() {
+        let part = if number < 24 { "train" } else { "valid" };
+        let folder = data.join(part).join(["a", "b"][number % 2]);
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(image, folder.join(format!("{number}.jpg"))).unwrap();
+    }
+    let text = of_classes("Left", &data).replace("train: \".\", ", "").replace("stratified(0.3)", "folds(2)");
+    fs::write(&recipe, text).unwrap();
+    let told = |command: &mut assert_cmd::Command| stderr(command, 0).matches("8 labelled images in ").count();
+    let program = |args: &[&str]| {
+        let mut command = fastai(&scratch);
+        command.args(args);
+        command
+    };
+    assert_eq!(told(program(&["plan"]).arg(&recipe)), 1);
+    assert_eq!(told(program(&["run", "--device", "cpu"]).arg(&recipe).arg("--out").arg(&out)), 1);
+    assert_eq!(told(program(&["validate"]).arg(&out)), 1);
+    let found = json(program(&["validate", "--json"]).arg(&out));
+    assert_eq!(found["notes"].to_string().matches("labelled images in").count(), 1, "{found}");
+    assert_eq!(told(program(&["diff"]).arg(&out).arg(&out)), 0, "each run has told of it");
+    assert_eq!(told(program(&["sweep", "--over", "data.batch=8,12", "--out"]).arg(&sweep).arg(&recipe)), 1);
 }
 
 fn json(command: &mut assert_cmd::Command) -> Value {

@@ -69,6 +69,8 @@ fn names_are_shown_in_every_output_and_formulas_guarded() {
     assert!(rows.contains("x\u{2066}y.jpg,") && rows.contains("/new\nline.jpg\","), "{rows}");
     assert!(rows.contains("cat\\u202egpj"), "{rows}");
     fs::rename(scratch.path().join("test/new\nline.jpg"), scratch.path().join("test/@s.jpg")).unwrap();
+    #[cfg(target_os = "linux")]
+    names_that_are_not_utf8_stay_apart(&scratch, &run, &test.join("-2.jpg"));
 
     let (run, test, out) = (path(&run), path(&test), path(&csv));
     let submit = ["submit", &run, "--images", &test, "--out", &out, "--quiet"];
@@ -84,6 +86,32 @@ fn names_are_shown_in_every_output_and_formulas_guarded() {
         guarded.starts_with("id,'=cmd|calc,") && guarded.contains("\n'=1+1,") && guarded.contains("\n-2,"),
         "{guarded}"
     );
+}
+
+/// Two names that differ in a byte that is not UTF-8, and one that spells the escape of that byte.
+#[cfg(target_os = "linux")]
+fn names_that_are_not_utf8_stay_apart(scratch: &TempDir, run: &Path, image: &Path) {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = scratch.path().join("bytes");
+    fs::create_dir(&folder).unwrap();
+    for name in [&b"a\xe8.jpg"[..], b"a\xe9.jpg", b"a\\xe9.jpg"] {
+        fs::copy(image, folder.join(OsStr::from_bytes(name))).unwrap();
+    }
+    let said = |form: &str| {
+        let mut command = fastai(scratch);
+        command.args(["predict", "-q", form]).arg(run).arg(&folder).assert().success().get_output().stdout.clone()
+    };
+    let lines = String::from_utf8(said("--jsonl")).unwrap();
+    let files = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["file"].clone());
+    let mut files: Vec<String> = files.map(|file| file.as_str().unwrap().rsplit_once('/').unwrap().1.into()).collect();
+    files.sort();
+    assert_eq!(files, ["a\\x5cxe9.jpg", "a\\xe8.jpg", "a\\xe9.jpg"]);
+    let rows = said("--csv");
+    for name in [&b"/a\xe8.jpg,"[..], b"/a\xe9.jpg,", b"/a\\xe9.jpg,"] {
+        assert!(rows.windows(name.len()).any(|bytes| bytes == name), "{}", name.escape_ascii());
+    }
 }
 
 #[test]

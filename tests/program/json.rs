@@ -183,7 +183,9 @@ fn serve(page: &mut JsonPage, run: &Path) {
 fn does_not_occur(title: &str, field: &str) -> bool {
     let is_of_server = ["Form", "Model", "Health", "Refusal"].contains(&title) && cfg!(not(feature = "serve"));
     let is_peak = field.contains("peak_") && cfg!(not(target_os = "linux"));
-    is_of_server || is_peak || (title, field) == ("Health", "error")
+    // The tests have too few images of which some vary where the training images do not.
+    let is_of_norms = field == "stages[].judgement.bounded";
+    is_of_server || is_peak || is_of_norms || (title, field) == ("Health", "error")
 }
 
 #[test]

@@ -76,6 +76,11 @@ fn weights_come_into_the_cache_are_verified_and_used() {
     let lines: Vec<&str> = lines.lines().collect();
     assert_eq!((lines.len(), lines[0]), (6, CHIP));
     assert_eq!(lines[1..3], lines[4..6], "the same image twice");
+    for quiet in [&["classify", CHIP, "--arch", "squeezenet1_1", "-q"][..], &["weights", "verify", "-q"]] {
+        let said = fastai(&scratch, quiet);
+        assert!(said.status.success() && !said.stdout.is_empty(), "{quiet:?}: {}", text(&said.stderr));
+        assert_eq!(text(&said.stderr), "", "{quiet:?}");
+    }
     let file = fs::read(logits).unwrap();
     assert!(file.len() == 128 + 2 * 4000 && file[128..4128] == file[4128..], "{}", file.len());
 

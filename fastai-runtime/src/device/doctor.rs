@@ -1,6 +1,6 @@
 //! What this machine can compute on, and what is missing.
 
-use fastai_data::memory;
+use fastai_data::memory::MemoryLimit;
 use serde::{Deserialize, Serialize};
 
 use super::library::{self, Library};
@@ -13,8 +13,8 @@ pub struct Diagnosis {
     pub kinds: Vec<KindDiagnosis>,
     /// The libraries that the kinds need.
     pub libraries: Vec<Library>,
-    /// Total memory of this machine in bytes, if the system tells.
-    pub memory: Option<u64>,
+    /// What this program may have of the machine's memory, if the system tells.
+    pub memory: Option<MemoryLimit>,
 }
 
 /// The devices of one kind.
@@ -46,7 +46,7 @@ impl Diagnosis {
     /// drivers crash.
     pub fn of_this_machine(test: &dyn Fn(&FoundDevice) -> TestedDevice) -> Self {
         let kinds = DeviceKind::ALL.map(|kind| KindDiagnosis::new(kind, test)).into_iter().collect();
-        Diagnosis { kinds, libraries: library::all(), memory: memory::of_machine() }
+        Diagnosis { kinds, libraries: library::all(), memory: MemoryLimit::of_this_process() }
     }
 
     /// The device that `auto` takes: the first that computes and is no software adapter.

@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, Metadata, TensorView};
 use super::WeightsError;
 use super::number_type::NumberType;
 use super::tensor_file_error::TensorFileError;
-use crate::atomic::{create_folder, write_atomic};
+use crate::atomic::{create_folder, write_own};
 use crate::data::FileError;
 
 /// Largest header: 16 MiB; the largest networks need less than 1 MiB.
@@ -163,7 +163,7 @@ pub(super) fn write(
     out[at..at + BLANK.len()].copy_from_slice(digest.as_bytes());
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_folder(folder)?;
-    write_atomic(path, |file| file.write_all(&out))?;
+    write_own(path, |file| file.write_all(&out))?;
     Ok(digest.to_string())
 }
 
