@@ -12,6 +12,7 @@ use fastai_runtime::sweep::{Candidate, SweepOrigin, SweepSpec};
 use super::failure::{Exit, Failure};
 use super::numbers::counted;
 use super::output;
+use super::run::LARGEST_SEED;
 
 /// Builds the sweep: the recipe of every combination, checked.
 ///
@@ -64,9 +65,16 @@ pub fn specified(origin: &SweepOrigin) -> Result<SweepSpec, Failure> {
     }
     keeps_seed(&candidates, &plain)?;
     has_effect(&candidates)?;
+    let seeds = u64::from(origin.seeds.max(1));
+    if seed > LARGEST_SEED - (seeds - 1) {
+        let last = LARGEST_SEED - (seeds - 1);
+        return Err(Failure::Invalid(format!(
+            "`--seeds {seeds}` takes seeds beyond {LARGEST_SEED}: name a first seed of at most {last}"
+        )));
+    }
     Ok(SweepSpec {
         candidates,
-        seeds: (0..u64::from(origin.seeds.max(1))).map(|n| seed.wrapping_add(n)).collect(),
+        seeds: (seed..seed + seeds).collect(),
         stopping: origin.stopping,
         shard: origin.shard,
         origin: origin.clone(),

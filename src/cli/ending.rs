@@ -7,6 +7,11 @@ use std::io::Write;
 pub fn end(code: i32) -> ! {
     // What std does itself otherwise; there is nobody to tell of an error.
     let _ = std::io::stdout().flush();
+    end_at_once(code);
+}
+
+/// Like [`end`], without waiting for standard output, which another thread may be writing.
+pub fn end_at_once(code: i32) -> ! {
     #[cfg(unix)]
     signal_hook::low_level::exit(code);
     #[cfg(not(unix))]

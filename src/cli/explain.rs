@@ -7,7 +7,7 @@ use super::failure::Failure;
 #[derive(clap::Args)]
 pub struct ExplainArgs {
     /// An error's code, a lint's name, a command (`run`), or a word of the language (`fit`, `csv`, `batch`) or of fastai 0.7
-    /// (`set_data`); without it, all of them are listed but those of fastai 0.7
+    /// (`set_data`); without it, all but those of fastai 0.7 are listed
     topic: Option<String>,
 }
 

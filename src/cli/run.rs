@@ -59,7 +59,7 @@ pub struct RunArgs {
 }
 
 /// The largest seed that a recipe can name, as the one that the run keeps does.
-const LARGEST_SEED: u64 = 9_007_199_254_740_991;
+pub(super) const LARGEST_SEED: u64 = 9_007_199_254_740_991;
 
 pub fn seed(text: &str) -> Result<u64, String> {
     let seed = text.parse::<u64>().ok().filter(|seed| *seed <= LARGEST_SEED);

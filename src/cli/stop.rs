@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use fastai_runtime::progress::StopSignal;
 
+use super::ending::end_at_once;
+
 /// When the first signal came.
 static FIRST: OnceLock<Instant> = OnceLock::new();
 /// Signals that follow the first within this time ask for the same: `timeout` sends its signal to the program and to its group.
@@ -12,7 +14,7 @@ const TOGETHER: Duration = Duration::from_millis(500);
 
 /// Returns a stop signal that Ctrl-C, SIGTERM (`kill`, a batch system's time limit) and SIGHUP (a lost connection) set.
 ///
-/// The first signal requests a clean end; a second Ctrl-C or SIGTERM, half a second later or more, ends the program at once, and
+/// The first signal requests a clean end; a second Ctrl-C or SIGTERM, half a second or more later, ends the program at once, and
 /// so does the first while the program writes into a pipe. Under `nohup`, SIGHUP stays ignored.
 pub fn signal() -> StopSignal {
     signal_that("stopping after this batch; again to stop at once")
@@ -76,7 +78,7 @@ fn asked(stop: &StopSignal, code: i32, says: &str) {
     let again = FIRST.get_or_init(Instant::now).elapsed() > TOGETHER;
     // Nobody may ever read from a pipe.
     if again || fastai_runtime::atomic::is_streaming() {
-        std::process::exit(code);
+        end_at_once(code);
     }
     if !stop.requested() {
         eprintln!("\n{says}");

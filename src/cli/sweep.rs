@@ -306,7 +306,7 @@ fn origin_of(file: &Path, args: &SweepArgs) -> Result<SweepOrigin, Failure> {
     })
 }
 
-/// What the command asks for beside a sweep that began: without a recipe, what it does not name is as it was.
+/// What the command asks for beside a sweep that began; what it does not name is as it was.
 fn asked_beside(began: &SweepOrigin, args: &SweepArgs) -> Result<SweepOrigin, Failure> {
     // What `auto` means was settled when the sweep began.
     let stopping = match args.halving {
@@ -314,9 +314,10 @@ fn asked_beside(began: &SweepOrigin, args: &SweepArgs) -> Result<SweepOrigin, Fa
         Some(HalvingWish::Off) => Stopping::Never,
         Some(HalvingWish::Auto) | None => began.stopping,
     };
-    if let Some(file) = &args.file {
-        return Ok(SweepOrigin { stopping, ..origin_of(file, args)? });
-    }
+    let text = match &args.file {
+        Some(file) => origin_of(file, args)?.text,
+        None => began.text.clone(),
+    };
     let or = |given: Vec<String>, before: &[String]| if given.is_empty() { before.to_vec() } else { given };
     Ok(SweepOrigin {
         set: or(args.set.iter().map(Override::text).collect(), &began.set),
@@ -327,6 +328,7 @@ fn asked_beside(began: &SweepOrigin, args: &SweepArgs) -> Result<SweepOrigin, Fa
         seed: args.seed.or(began.seed),
         stopping,
         shard: args.shard.or(began.shard),
+        text,
         ..began.clone()
     })
 }

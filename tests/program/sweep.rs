@@ -312,6 +312,10 @@ fn what_is_wrong_with_any_combination_is_said_before_anything_trains() {
             vec!["`--folds 2` and `--over data.valid` both say which images are held out"],
         ),
         (vec!["--over", "lr=0.1,0.2", "--shard", "1/2", "--halving", "on"], vec!["`--halving on` compares all"]),
+        (
+            vec!["--over", "lr=0.1,0.2", "--seed", "9007199254740991", "--seeds", "2"],
+            vec!["`--seeds 2` takes seeds beyond 9007199254740991", "at most 9007199254740990"],
+        ),
         (vec!["--shard", "3/2"], vec!["`3/2` is no part: write `1/4`"]),
         (vec!["--resume"], vec!["`--resume --out DIR`"]),
     ] {

@@ -3,7 +3,7 @@
 
 pub mod findings;
 
-use fastai_dsl::schema::{SECTIONS, constructs};
+use fastai_dsl::schema::{OPTIMIZERS, SECTIONS, constructs};
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Severity, explain};
 
@@ -92,6 +92,9 @@ fn as_key(name: &str, value: &str) -> Vec<String> {
             "folders" | "csv" | "given" => format!("data: {},", block(c.name)),
             "transforms" => format!("transforms: {},", block("side_on")),
             "model" => format!("model: {},", block("squeezenet1_1")),
+            optimizer if OPTIMIZERS.iter().any(|of| of.name == optimizer) => {
+                format!("optimizer: {},", block(optimizer))
+            }
             _ => return Vec::new(),
         };
         TASKS.map(|task| recipe(&section, task, "fit(1e-2, 1);")).to_vec()

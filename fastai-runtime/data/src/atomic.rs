@@ -1,7 +1,7 @@
 //! Atomic file writes.
 
 use std::ffi::OsString;
-use std::fs::{File, Metadata, TryLockError};
+use std::fs::{File, Metadata, Permissions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,7 +46,7 @@ pub fn write_atomic(
 
 /// Writes a file of the program's own, in the folder of a run, a sweep or a cache, like [`write_atomic`]. Users who share such a
 /// folder may go on with each other's work, so where this process may not keep the owner, the group or the permissions of the
-/// earlier file, the file gets those of a new one.
+/// earlier file, the file gets those of a new one; a group that the earlier file did not have may do only what everybody may.
 pub fn write_own(
     path: impl AsRef<Path>,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -326,17 +326,34 @@ pub fn if_synced(done: io::Result<()>) -> io::Result<()> {
     })
 }
 
-/// Gives the new file the permissions of the old one.
+/// Gives the new file the permissions of the old one. If it has another group, that may do only what everybody may.
 fn keep_permissions(file: &File, old: &Metadata, whose: Whose) -> io::Result<()> {
-    let permissions = old.permissions();
+    let new = file.metadata()?;
+    let permissions = permissions_for(&new, old);
     // Some mounts refuse every change, even to what already is.
-    if file.metadata()?.permissions() == permissions {
+    if new.permissions() == permissions {
         return Ok(());
     }
     file.set_permissions(permissions).or_else(|error| match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported if whose == Whose::Program => Ok(()),
         _ => Err(error),
     })
+}
+
+#[cfg(unix)]
+fn permissions_for(new: &Metadata, old: &Metadata) -> Permissions {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    Permissions::from_mode(if new.gid() == old.gid() { old.mode() } else { mode_for_another_group(old.mode()) })
+}
+
+#[cfg(unix)]
+fn mode_for_another_group(mode: u32) -> u32 {
+    (mode & !0o070) | ((mode & 0o007) << 3)
+}
+
+#[cfg(not(unix))]
+fn permissions_for(_: &Metadata, old: &Metadata) -> Permissions {
+    old.permissions()
 }
 
 /// Gives the new file the owner and the group of the old one; or else the group, through which others may share it.
@@ -507,6 +524,7 @@ mod tests {
                 assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
             }
         }
+        assert_eq!([0o600, 0o640, 0o664, 0o666].map(mode_for_another_group), [0o600, 0o600, 0o644, 0o666]);
         // A change of the permissions, even to the same, changes the time of the inode.
         let file = File::create(folder.path().join("b.txt")).unwrap();
         let before = file.metadata().unwrap();

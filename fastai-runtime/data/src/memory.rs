@@ -15,7 +15,8 @@ impl MemoryLimit {
     /// The least of the machine's memory, `ulimit -v`, and the limits of the control groups of this process: those of its container,
     /// of a service or of a batch job. `None` if the system does not say.
     pub fn of_this_process() -> Option<Self> {
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        // A mount point may be no UTF-8.
+        let read = |path: &str| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned();
         let groups = files_of_groups(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"));
         let of_group =
             |file: PathBuf| Some((number(&std::fs::read_to_string(&file).ok()?)?, file.display().to_string()));

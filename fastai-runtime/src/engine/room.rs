@@ -56,8 +56,12 @@ fn fits_addresses(recipe: &Recipe, plan: &Plan, there: u64) -> Result<Vec<usize>
     let beside = OF_PROGRAM + (rayon::current_num_threads() as u64 + FURTHER_THREADS) * OF_THREAD;
     fits_into(recipe, plan, there.saturating_sub(beside), false).map_err(|error| match error {
         RunError::TooLarge { step, needs, stated, lower, .. } => {
-            let higher = "a higher `ulimit -v`, or fewer threads";
-            let lower = if beside < there { format!("{lower}; or {higher}") } else { higher.to_string() };
+            // The threads may do with less, which only a trial tells.
+            let tried = there / 1_000_000;
+            let try_it = format!("; or `--memory {tried}M`, to try it nevertheless");
+            let try_it = if needs <= tried * 1_000_000 { &try_it[..] } else { "" };
+            let higher = format!("a higher `ulimit -v`, or fewer threads{try_it}");
+            let lower = if beside < there { format!("{lower}; or {higher}") } else { higher };
             RunError::TooLarge { step, needs: needs + beside, there, stated, lower }
         }
         other => other,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use fastai_data::memory;
 use fastai_dsl::{Corrupt, Data, LossSpec, Plan, Recipe, Source, Stage, State, Step, Valid};
 
 use super::changed_data::{ModelRun, note_changes, note_held_out, note_trained};
@@ -380,6 +381,9 @@ impl Measuring<'_> {
             RunError::TooLarge { needs, there, stated, .. } => {
                 let lower = match stated {
                     true => format!("`--memory {}M` is enough", needs.div_ceil(1_000_000)),
+                    false if memory::address_space() == Some(there) => {
+                        "measure it with a higher `ulimit -v`".to_string()
+                    }
                     false => "measure it on a machine with more memory".to_string(),
                 };
                 RunError::TooLarge { step, needs, there, stated, lower }

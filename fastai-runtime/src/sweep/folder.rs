@@ -206,7 +206,8 @@ fn text_of(spec: &SweepSpec, candidate: usize) -> String {
         let read = RecipeText::new(BEST, text, &[]).result;
         read.is_ok_and(|checked| checked.recipe.kept_text() == in_short)
     };
-    with_values(&spec.origin.text, &values).filter(says_the_same).unwrap_or(in_short)
+    // A byte order mark has no place behind the remarks.
+    with_values(spec.origin.text.trim_start_matches('\u{feff}'), &values).filter(says_the_same).unwrap_or(in_short)
 }
 
 /// `runs.csv`: a row for each complete run, with a column for each changed key.

@@ -75,7 +75,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DecodeError> {
     read_described(path).map(|(bytes, _)| bytes)
 }
 
-/// Like [`read`], with the properties that the file had before it was opened.
+/// Like [`read`], with the properties of the file after it was read: one that was replaced or written meanwhile has others.
 pub(crate) fn read_described(path: &Path) -> Result<(Vec<u8>, Metadata), DecodeError> {
     // Checked before opening, since opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(path)?;
@@ -84,14 +84,15 @@ pub(crate) fn read_described(path: &Path) -> Result<(Vec<u8>, Metadata), DecodeE
     }
     // The stated length plus one byte, which detects the end.
     let mut bytes = Vec::with_capacity((metadata.len().min(MAX_IMAGE_BYTES) + 1) as usize);
-    File::open(path)?.take(MAX_IMAGE_BYTES + 1).read_to_end(&mut bytes)?;
+    let mut file = File::open(path)?;
+    file.by_ref().take(MAX_IMAGE_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_IMAGE_BYTES {
         return Err(DecodeError::FileTooLarge { limit: MAX_IMAGE_BYTES });
     }
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    Ok((bytes, metadata))
+    Ok((bytes, file.metadata()?))
 }
 
 /// Returns the width and height in pixels that the head of an image file states, before EXIF turns the image; `None` if the head
