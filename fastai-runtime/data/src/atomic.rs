@@ -403,7 +403,9 @@ pub fn locked(file: &File) -> Result<(), TryLockError> {
 
 /// Whether another process has [`locked`] the file; `false` if there is none, and on file systems without locks.
 pub fn is_locked(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    // Opening a pipe would wait for its writer.
+    path.is_file() && File::open(path).is_ok_and(held)
 }
 
 #[cfg(test)]
