@@ -251,8 +251,10 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     if let Some(row) = since(&|row| against.has_one_answer(row)) {
         return found(Course::SameAnswer, row);
     }
-    // The statistics of a new head come from far: a loss that still falls says no more than that they are not there yet.
-    let settles = before.is_none() && epochs.len() > 1 && epochs.iter().all(|row| last.val_loss <= row.val_loss);
+    // The statistics of a new head come from far: a loss that still falls, or a few batches, say no more than that they are not
+    // there yet.
+    let falls = epochs.iter().all(|row| last.val_loss <= row.val_loss);
+    let settles = before.is_none() && if epochs.len() > 1 { falls } else { against.falls.is_none() };
     let is_unfit = !trains_body && !last.follows_labels && !settles;
     // Some of the answers follow the labels by chance in an epoch; the norms tell when it began.
     if let Some(row) = since(&|row| against.has_unfit_norms(row)).filter(|_| is_unfit) {
