@@ -65,9 +65,9 @@ pub use rate::{Base, Rate};
 pub use recipe::{
     Anneal, Architecture, Augmentation, Average, ClassWeights, Column, Corrupt, Crop, Data, Dealing, Decode,
     DeviceWish, Direction, Duplicates, Encoding, Erased, Extent, Fall, Fit, FitCourse, HeadSpec, KappaWeights,
-    KeepBest, LossSpec, LrFind, Metric, MetricKind, Model, MultiLabel, OptimizerSpec, PadMode, PixelFormat, Precision,
-    Recipe, Regression, Sampler, SingleLabel, Source, StatsWish, Step, StepKind, Suggest, Task, TaskKind, Threshold,
-    TransformSet, Transforms, Valid, Weights, cycle_model,
+    KeepBest, LARGEST_SEED, LossSpec, LrFind, Metric, MetricKind, Model, MultiLabel, OptimizerSpec, PadMode,
+    PixelFormat, Precision, Recipe, Regression, Sampler, SingleLabel, Source, StatsWish, Step, StepKind, Suggest, Task,
+    TaskKind, Threshold, TransformSet, Transforms, Valid, Weights, cycle_model,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;

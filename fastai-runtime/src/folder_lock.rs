@@ -4,8 +4,8 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use crate::RunError;
-use crate::atomic::locked;
 use crate::error::ResumeError;
+use crate::locks::{locked, open_lock};
 
 /// What is said once where [`FolderLock`] excludes nobody.
 const NO_LOCKS: &str = "the file system of the results has no locks, so nothing keeps a second process out of this folder: \
@@ -26,8 +26,7 @@ impl FolderLock {
     /// # Errors
     /// If another process holds the lock, or the file cannot be created.
     pub(crate) fn take(folder: &Path, file: &Path) -> Result<Self, RunError> {
-        let opened = File::options().create(true).write(true).truncate(false).open(file);
-        let opened = opened.map_err(|e| RunError::file("create", file, e))?;
+        let opened = open_lock(file).map_err(|e| RunError::file("create", file, e))?;
         match locked(&opened) {
             Err(TryLockError::WouldBlock) => Err(ResumeError::Running(folder.to_path_buf()).into()),
             taken => Ok(FolderLock { _file: opened, excludes: taken.is_ok() }),

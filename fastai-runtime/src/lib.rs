@@ -32,7 +32,7 @@ pub mod models;
 #[doc(hidden)]
 pub mod train;
 #[doc(hidden)]
-pub use fastai_data::{atomic, names, random, sealed, transforms};
+pub use fastai_data::{atomic, locks, names, random, sealed, transforms};
 
 pub use engine::{Run, RunOptions, Trained};
 pub use error::RunError;

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::RunError;
-use crate::atomic::is_locked;
 use crate::error::FailedStep;
+use crate::locks::is_locked;
 use crate::names::{typed, visible};
 
 /// The name of the file, in the run folder.

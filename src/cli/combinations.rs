@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use fastai_dsl::Recipe;
 use fastai_dsl::grid::{self, Axis};
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::RecipeText;
+use fastai_dsl::{LARGEST_SEED, Recipe};
 use fastai_runtime::random::{Stream, unit};
 use fastai_runtime::sweep::{Candidate, SweepOrigin, SweepSpec};
 
 use super::failure::{Exit, Failure};
 use super::numbers::counted;
 use super::output;
-use super::run::LARGEST_SEED;
 
 /// Builds the sweep: the recipe of every combination, checked.
 ///

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fastai_dsl::in_todays_words;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::RecipeText;
+use fastai_dsl::{LARGEST_SEED, in_todays_words};
 use fastai_runtime::data::figures::figure;
 use fastai_runtime::names::typed;
 use fastai_runtime::predict::removed_models;
@@ -57,9 +57,6 @@ pub struct RunArgs {
     #[arg(long)]
     smoke: bool,
 }
-
-/// The largest seed that a recipe can name, as the one that the run keeps does.
-pub(super) const LARGEST_SEED: u64 = 9_007_199_254_740_991;
 
 pub fn seed(text: &str) -> Result<u64, String> {
     let seed = text.parse::<u64>().ok().filter(|seed| *seed <= LARGEST_SEED);

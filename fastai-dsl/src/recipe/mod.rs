@@ -45,6 +45,7 @@ pub use model::{Architecture, HeadSpec, Model, Weights};
 pub use optimizer::{Descends, OptimizerSpec};
 pub use options::ClassWeights;
 pub(crate) use options::Options;
+pub use sections::LARGEST_SEED;
 pub(crate) use step::largest_size;
 pub use step::{LrFind, Step, StepKind, Suggest, step_words};
 pub use task::{MultiLabel, Regression, SingleLabel, Task, TaskKind};

@@ -4,6 +4,9 @@ use super::{DeviceWish, KeepBest, LossSpec, Precision, TaskKind};
 use crate::construct::{Section, above, below, open, range};
 use crate::word;
 
+/// The largest seed that a recipe can name: beyond it, its numbers are no longer exact.
+pub const LARGEST_SEED: u64 = (1 << 53) - 1;
+
 /// The section of that name.
 ///
 /// # Panics
@@ -42,7 +45,7 @@ sections! {
     train: "{ fit(1e-2, 3); }", required();
     /// Seed of every random draw.
     // Whole numbers that a double holds exactly.
-    seed: "42", within(range(0.0, 9_007_199_254_740_991.0)), unless_given("42");
+    seed: "42", within(range(0.0, LARGEST_SEED as f64)), unless_given("42");
     /// The device: `auto` selects the first of CUDA, Metal, Vulkan and wgpu that computes, else the CPU.
     device: "auto", one_of(DeviceWish::WORDS), unless_given("auto");
     /// The numbers of the convolutions while the body trains: `f32`, or 16-bit floats with `mixed` on a GPU that has them.

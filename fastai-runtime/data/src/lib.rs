@@ -14,6 +14,7 @@ mod finding;
 mod findings;
 mod histogram;
 mod loading;
+pub mod locks;
 pub mod memory;
 pub mod names;
 mod opening;

@@ -10,8 +10,9 @@ use super::Purpose;
 use super::feature_file::RowReader;
 use super::row_file::{ImageKey, RowFile};
 use crate::RunError;
-use crate::atomic::{FileError, enter, if_synced, locked, sync_folder};
+use crate::atomic::{FileError, if_synced, sync_folder};
 use crate::keeping_times::KeepingTimes;
+use crate::locks::{enter, locked};
 
 /// The suffix of such files.
 pub(super) const PARTIAL: &str = "partial";

@@ -11,8 +11,8 @@ use super::row_file::ImageKey;
 use super::rows::Rows;
 use super::{ActivationCache, Purpose};
 use crate::RunError;
-use crate::atomic::{LOCK, enter_alone};
 use crate::data::FileError;
+use crate::locks::{LOCK, enter_alone};
 
 /// A kind of file in the folder of caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

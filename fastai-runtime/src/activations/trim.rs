@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use super::stored::remove;
 use super::{ActivationCache, StoredFile, StoredKind};
-use crate::atomic::enter_alone;
 use crate::data::{Copies, FileError};
+use crate::locks::enter_alone;
 
 /// What [`ActivationCache::trim`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl ActivationCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::atomic::enter;
+    use crate::locks::enter;
 
     const ALL: [StoredKind; 2] = [StoredKind::Activations, StoredKind::Copy];
 

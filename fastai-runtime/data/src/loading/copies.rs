@@ -10,10 +10,11 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, RgbImage};
 use rayon::prelude::*;
 
-use crate::atomic::{self, write_own};
+use crate::atomic::write_own;
 use crate::decode::{decode_as, decode_bytes_as, decode_noted, guarded, read, read_described};
 use crate::finding::Finding;
 use crate::findings::Findings;
+use crate::locks;
 use crate::preflight::SoundFile;
 use crate::progress::{Progress, StopSignal};
 use crate::sealed::{SHORT, short_digest};
@@ -44,7 +45,7 @@ pub struct CopyCounts {
 /// atomically, one by one; an interrupted run continues where it stopped, and a damaged copy is rebuilt.
 ///
 /// Who reads or writes copies of a size takes part in the lock of their folder until the [`Reading`] is gone, and only who has
-/// the lock [alone](atomic::enter_alone) removes any.
+/// the lock [alone](locks::enter_alone) removes any.
 ///
 /// Preflight supplies the originals' digests. It reads a file again only if the size or modification time differs from the
 /// recorded ones: a file that changed with both unchanged is read from its old copy.
@@ -226,14 +227,14 @@ impl Copies {
             return None;
         }
         // Copies that another user made can be read, if not added to.
-        self.enter().unwrap_or_else(|_| atomic::enter_to_read(&folder))
+        self.enter().unwrap_or_else(|_| locks::enter_to_read(&folder))
     }
 
     /// Locks the folder of the copies of this size and removes what killed processes left in it.
     fn enter(&self) -> Result<Option<File>, FileError> {
         let folder = self.sized();
         let below = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        atomic::enter_with(&folder, &below.collect::<Vec<_>>())
+        locks::enter_with(&folder, &below.collect::<Vec<_>>())
     }
 
     fn sized(&self) -> PathBuf {
@@ -455,7 +456,7 @@ mod tests {
         let made = make(&copies, &dataset, &health).0;
         let sized = Copies::folder_of(made.path(&dataset.train[0].path)).unwrap();
         assert_eq!(sized, copies.sized());
-        let alone = || atomic::enter_alone(&copies.sized()).is_some();
+        let alone = || locks::enter_alone(&copies.sized()).is_some();
         assert!(!alone());
         let (found, counts) = make(&copies, &dataset, &health);
         assert_eq!(counts.found, 6);

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::looks::Looks;
-use crate::atomic::{FileError, enter, write_own};
+use crate::atomic::{FileError, write_own};
 use crate::decode::Remark;
+use crate::locks::enter;
 
 /// The first bytes of a list; the number is incremented whenever the checks become stricter, so that files are checked
 /// again.
